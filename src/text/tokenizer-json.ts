@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto';
+import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
+import { InputError } from '../errors.js';
+import { isRecord, parseJsonObject, type JsonRecord } from './model-file.js';
+import { unsupportedTokenizerFeatures } from './tokenizer-audit.js';
+import type { Tokenizer } from './tokenizer.js';
+
+/**
+ * A tokenizer from the text of `tokenizer.json`, run by `@huggingface/tokenizers`.
+ *
+ * @param config the parsed `tokenizer_config.json`, empty where there is none
+ * @throws InputError naming every feature that would give other ids than the Rust implementation
+ */
+export function tokenizerFromJson(text: string, config: JsonRecord, path: string): Tokenizer {
+  const parsed = parseJsonObject(text, path);
+  const unsupported = unsupportedTokenizerFeatures(parsed);
+  if (unsupported.length > 0) {
+    throw new InputError(`Cannot reproduce the tokenizer "${path}" exactly: it uses ${unsupported.join('; ')}`);
+  }
+  const inner = construct(parsed, config, path);
+  const specialTokens = new Map<string, number>();
+  for (const [id, token] of inner.get_added_tokens_decoder()) specialTokens.set(token.content, id);
+  const added = new Set(specialTokens.values());
+  const { vocabularySize, baseVocabularySize } = vocabularySizes(inner, added);
+  const surface = surfaceLengths(inner, parsed, added, vocabularySize);
+  return {
+    kind: 'tokenizer.json',
+    sha256: createHash('sha256').update(text).digest('hex'),
+    vocabularySize,
+    baseVocabularySize,
+    specialTokens,
+    encode(input, { addSpecialTokens = false } = {}) {
+      const { ids } = inner.encode(input, { add_special_tokens: addSpecialTokens });
+      const unknown = ids.indexOf(undefined as unknown as number);
+      if (unknown !== -1)
+        throw new InputError(`Cannot encode text with "${path}": it has no token for a piece of it and no unk_token`);
+      return Int32Array.from(ids);
+    },
+    decode(ids) {
+      return ids.length === 0
+        ? ''
+        : inner.decode(Array.from(ids), { skip_special_tokens: false, clean_up_tokenization_spaces: false });
+    },
+    normalize: (input) => (inner.normalizer === null ? input : inner.normalizer.normalize(input)),
+    surfaceBytes: (id) => surface[id] ?? 0,
+  };
+}
+
+function construct(parsed: JsonRecord, config: JsonRecord, path: string): HuggingFaceTokenizer {
+  try {
+    // The library reads these keys without asking whether they are there.
+    return new HuggingFaceTokenizer(
+      { added_tokens: [], normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, ...parsed },
+      config,
+    );
+  } catch (error) {
+    throw new InputError(
+      `Cannot load the tokenizer "${path}": ${error instanceof Error ? error.message : String(error)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+function vocabularySizes(inner: HuggingFaceTokenizer, added: ReadonlySet<number>) {
+  let vocabularySize = 0;
+  let baseVocabularySize = 0;
+  for (const id of inner.get_vocab().values()) {
+    vocabularySize = Math.max(vocabularySize, id + 1);
+    if (!added.has(id)) baseVocabularySize = Math.max(baseVocabularySize, id + 1);
+  }
+  return { vocabularySize, baseVocabularySize };
+}
+
+/** Bytes per token: byte-level tokens have one character per byte; SentencePiece writes a space as ▁ and a byte as <0xNN>. */
+function surfaceLengths(
+  inner: HuggingFaceTokenizer,
+  parsed: JsonRecord,
+  added: ReadonlySet<number>,
+  size: number,
+): Uint16Array {
+  const byteLevel = JSON.stringify([parsed['decoder'] ?? null, parsed['pre_tokenizer'] ?? null]).includes(
+    '"ByteLevel"',
+  );
+  const byteFallback = isRecord(parsed['model']) && parsed['model']['byte_fallback'] === true;
+  const lengths = new Uint16Array(size);
+  for (const [token, id] of inner.get_vocab()) {
+    if (typeof token !== 'string') continue;
+    if (added.has(id)) lengths[id] = Buffer.byteLength(token);
+    else if (byteLevel) lengths[id] = token.length;
+    else if (byteFallback && /^<0x[0-9A-F]{2}>$/u.test(token)) lengths[id] = 1;
+    // A normalizer that writes ▁ itself leaves it in the normalized text; a Metaspace pre-tokenizer does not.
+    else lengths[id] = Buffer.byteLength(writesMetaspace(parsed) ? token : token.replaceAll('▁', ' '));
+  }
+  return lengths;
+}
+
+function writesMetaspace(parsed: JsonRecord): boolean {
+  return JSON.stringify(parsed['normalizer'] ?? null).includes('▁');
+}
