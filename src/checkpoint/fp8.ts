@@ -1,5 +1,6 @@
 import { InputError } from '../errors.js';
 import { float8Table } from './float8.js';
+import type { JsonObject } from './json-file.js';
 import { byRows, readWhole, type Decoder, type LogicalTensor } from './logical.js';
 import type { RawTensors } from './raw.js';
 import { elementCount } from './slice.js';
@@ -18,7 +19,8 @@ const CHUNK_BYTES = 1 << 20;
 export const fp8Weights: Decoder = function* (raw, quantization) {
   const block = blockSize(quantization);
   for (const info of raw.infos.values()) {
-    if (info.dtype !== 'F8_E4M3' && info.dtype !== 'F8_E5M2') continue;
+    const { dtype } = info;
+    if (dtype !== 'F8_E4M3' && dtype !== 'F8_E5M2') continue;
     const scale = raw.infos.get(`${info.name}_scale_inv`) ?? raw.infos.get(`${info.name}_scale`);
     if (scale === undefined) {
       throw new InputError(
@@ -26,13 +28,14 @@ export const fp8Weights: Decoder = function* (raw, quantization) {
           'beside an fp8 weight, got neither',
       );
     }
-    yield fp8Tensor(raw, info, scale, block);
+    yield fp8Tensor(raw, info, float8Table(dtype), scale, block);
   }
 };
 
 function fp8Tensor(
   raw: RawTensors,
   info: TensorInfo,
+  table: Float32Array,
   scaleInfo: TensorInfo,
   configured: readonly [number, number],
 ): LogicalTensor {
@@ -42,7 +45,6 @@ function fp8Tensor(
   const scaleColumns = Math.ceil(columns / blockColumns);
   const scaleRows = Math.ceil(rows / blockRows);
   const perTensor = elementCount(scaleInfo.shape) === 1;
-  const table = float8Table(info.dtype as 'F8_E4M3');
   let scales: Float32Array | undefined;
 
   return {
@@ -80,16 +82,14 @@ function scaleBlock(
   columns: number,
   configured: readonly [number, number],
 ): readonly [number, number] {
-  const count = elementCount(scale.shape);
+  if (elementCount(scale.shape) === 1) return [rows, columns];
   const batches = elementCount(info.shape.slice(0, -2));
-  if (count === 1) return [Math.max(rows, 1), Math.max(columns, 1)];
-  const candidates = [configured, [1, columns], [rows, columns], [rows, 1]] as const;
+  const trailing = scale.shape.length === 1 ? [scale.shape[0], 1] : scale.shape.slice(-2);
+  const candidates = [configured, [1, columns], [rows, columns]] as const;
   for (const [blockRows, blockColumns] of candidates) {
-    const wanted = [Math.ceil(rows / blockRows), Math.ceil(columns / blockColumns)];
-    const trailing = scale.shape.length >= 2 ? scale.shape.slice(-2) : [...scale.shape, 1];
-    if (batches * wanted[0]! * wanted[1]! === count && trailing[0] === wanted[0] && trailing[1] === wanted[1]) {
-      return [blockRows, blockColumns];
-    }
+    const wanted = [Math.ceil(rows / blockRows), Math.ceil(columns / blockColumns)] as const;
+    const complete = elementCount(scale.shape) === batches * wanted[0] * wanted[1];
+    if (complete && trailing[0] === wanted[0] && trailing[1] === wanted[1]) return [blockRows, blockColumns];
   }
   throw new InputError(
     `read tensor '${info.name}' of '${info.shard}': scales of shape [${scale.shape.join(', ')}] fit neither the whole ` +
@@ -97,15 +97,16 @@ function scaleBlock(
   );
 }
 
-function blockSize(quantization: Readonly<Record<string, unknown>>): readonly [number, number] {
-  const declared = quantization['weight_block_size'];
-  if (declared === undefined || declared === null) return DEFAULT_BLOCK;
-  if (
-    !Array.isArray(declared) ||
-    declared.length !== 2 ||
-    !declared.every((size) => Number.isInteger(size) && size > 0)
-  ) {
-    throw new InputError('read quantization_config: wanted weight_block_size as two positive integers');
-  }
-  return [declared[0] as number, declared[1] as number];
+function blockSize(quantization: JsonObject): readonly [number, number] {
+  const declared = quantization['weight_block_size'] ?? null;
+  if (declared === null) return DEFAULT_BLOCK;
+  const [rows, columns, ...more]: readonly unknown[] = Array.isArray(declared) ? declared : [];
+  if (isSize(rows) && isSize(columns) && more.length === 0) return [rows, columns];
+  throw new InputError(
+    `read quantization_config: wanted weight_block_size as two positive integers, got ${JSON.stringify(declared)}`,
+  );
+}
+
+function isSize(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value > 0;
 }

@@ -77,7 +77,7 @@ function parseEntry(name: string, value: unknown, file: string): HeaderEntry {
   };
   if (!isJsonObject(value)) return fail(`wanted an object in the header, got ${describeJson(value)}`);
   const { dtype, shape, data_offsets: offsets } = value;
-  if (typeof dtype !== 'string' || !Object.hasOwn(DTYPE_BITS, dtype)) {
+  if (!isDtype(dtype)) {
     return fail(`wanted a dtype among ${Object.keys(DTYPE_BITS).join(', ')}, got ${JSON.stringify(dtype)}`);
   }
   if (!Array.isArray(shape) || shape.length > MAX_RANK || !shape.every(isCount)) {
@@ -86,13 +86,13 @@ function parseEntry(name: string, value: unknown, file: string): HeaderEntry {
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
     return fail('wanted data_offsets of two non-negative integers');
   }
-  const [begin, end] = offsets as [number, number];
-  const bits = shape.reduce((product: number, size: number) => product * size, DTYPE_BITS[dtype as Dtype]);
+  const [begin = 0, end = 0] = offsets;
+  const bits = shape.reduce((product: number, size: number) => product * size, DTYPE_BITS[dtype]);
   if (!Number.isSafeInteger(bits)) return fail(`the shape [${shape.join(', ')}] is too large`);
   if ((end - begin) * 8 !== bits) {
     return fail(`dtype ${dtype} and shape [${shape.join(', ')}] want ${bits / 8} bytes, got ${end - begin}`);
   }
-  return { name, dtype: dtype as Dtype, shape, begin, end };
+  return { name, dtype, shape, begin, end };
 }
 
 function assertCovering(entries: readonly HeaderEntry[], file: string, dataBytes: number): void {
@@ -145,5 +145,9 @@ function assertShallow(json: Uint8Array, file: string): void {
 }
 
 function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+function isDtype(value: unknown): value is Dtype {
+  return typeof value === 'string' && Object.hasOwn(DTYPE_BITS, value);
 }

@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, sep } from 'node:path';
 import { InputError } from '../errors.js';
+import { codeOf, messageOf } from './system-error.js';
 
 /**
  * The path of a file that an untrusted document names relative to `directory`. Refuses names that would leave the
@@ -40,6 +41,5 @@ function isHubBlob(root: string, real: string): boolean {
 }
 
 function explainMissing(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return code === 'ENOENT' ? 'the file is missing' : message;
+  return codeOf(error) === 'ENOENT' ? 'the file is missing' : messageOf(error);
 }

@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { InputError, type Location } from '../errors.js';
+import { messageOf } from './system-error.js';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -21,7 +22,7 @@ export function readJsonObject(path: string): JsonObject {
     text = readFileSync(path, 'utf8');
   } catch (error) {
     if (error instanceof InputError) throw error;
-    throw new InputError(`read JSON '${path}': ${(error as Error).message}`, { cause: error });
+    throw new InputError(`read JSON '${path}': ${messageOf(error)}`, { cause: error });
   }
   return parseJsonObject(text, path);
 }
@@ -32,7 +33,7 @@ export function parseJsonObject(text: string, file: string): JsonObject {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    const message = (error as Error).message;
+    const message = messageOf(error);
     throw new InputError(`parse JSON: ${message}`, { location: jsonErrorLocation(file, text, message), cause: error });
   }
   if (!isJsonObject(value)) {

@@ -1,3 +1,4 @@
+import type { JsonObject } from './json-file.js';
 import { elementCount } from './slice.js';
 import type { RawTensors } from './raw.js';
 import type { TensorInfo } from './tensor-source.js';
@@ -19,7 +20,7 @@ export interface LogicalTensor {
 }
 
 /** Finds the tensors of one encoding among the stored ones. */
-export type Decoder = (raw: RawTensors, quantization: Readonly<Record<string, unknown>>) => Iterable<LogicalTensor>;
+export type Decoder = (raw: RawTensors, quantization: JsonObject) => Iterable<LogicalTensor>;
 
 export function plainTensor(raw: RawTensors, info: TensorInfo): LogicalTensor {
   return {

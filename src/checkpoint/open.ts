@@ -5,6 +5,7 @@ import { resolveInside } from './inside.js';
 import { describeJson, isJsonObject, readJsonObject, type JsonObject } from './json-file.js';
 import { plainTensor, type Decoder, type LogicalTensor } from './logical.js';
 import { mxfp4Weights } from './mxfp4.js';
+import { autoawqWeights, compressedTensorsWeights } from './packed-weights.js';
 import { openRawTensors, readShard, type RawTensors } from './raw.js';
 import { readShards } from './shards.js';
 import { sliceSpan } from './slice.js';
@@ -24,8 +25,8 @@ export type QuantizationMethod = 'fp8' | 'mxfp4' | 'compressed-tensors' | 'awq';
 const DECODERS: Readonly<Record<QuantizationMethod, readonly Decoder[]>> = {
   fp8: [fp8Weights],
   mxfp4: [mxfp4Weights],
-  'compressed-tensors': [fp8Weights],
-  awq: [],
+  'compressed-tensors': [compressedTensorsWeights, fp8Weights],
+  awq: [autoawqWeights],
 };
 
 /**
@@ -131,9 +132,13 @@ export function quantizationConfig(config: JsonObject, directory: string): JsonO
 
 function quantizationMethod(settings: JsonObject, directory: string): QuantizationMethod {
   const method = settings['quant_method'];
-  if (typeof method === 'string' && Object.hasOwn(DECODERS, method)) return method as QuantizationMethod;
+  if (isQuantizationMethod(method)) return method;
   throw new InputError(
     `open model '${directory}': wanted a quantization method among ${Object.keys(DECODERS).join(', ')}, ` +
       `got ${JSON.stringify(method)}`,
   );
+}
+
+function isQuantizationMethod(value: unknown): value is QuantizationMethod {
+  return typeof value === 'string' && Object.hasOwn(DECODERS, value);
 }

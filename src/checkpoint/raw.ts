@@ -2,6 +2,7 @@ import { closeSync, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
 import { headerLength, parseHeader } from './header.js';
+import { messageOf } from './system-error.js';
 import type { TensorInfo } from './tensor-source.js';
 
 /** Stored bytes of the tensors of one or more safetensors files. */
@@ -86,7 +87,7 @@ function openFile(path: string): number {
   try {
     return openSync(path, 'r');
   } catch (error) {
-    throw new InputError(`open safetensors file '${path}': ${(error as Error).message}`, { cause: error });
+    throw new InputError(`open safetensors file '${path}': ${messageOf(error)}`, { cause: error });
   }
 }
 
@@ -98,7 +99,7 @@ function readFully(fd: number, path: string, position: number, target: Uint8Arra
     try {
       got = readSync(fd, target, done, length, position + done);
     } catch (error) {
-      throw new InputError(`read safetensors file '${path}': ${(error as Error).message}`, { cause: error });
+      throw new InputError(`read safetensors file '${path}': ${messageOf(error)}`, { cause: error });
     }
     if (got === 0) {
       throw new InputError(

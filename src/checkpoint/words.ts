@@ -1,0 +1,81 @@
+/**
+ * Packing of small unsigned integers into 32-bit words, lowest bits first. Codes and zero points come in the signed
+ * domain and are stored with an offset of 2^(bits − 1), so that all fields are unsigned.
+ */
+
+/** Codes per 32-bit word. */
+export function codesPerWord(bits: 4 | 8): number {
+  return 32 / bits;
+}
+
+/**
+ * Packs each row of `codes` [rows, columns] along its columns: word[r, j] = Σ_i (codes[r, order-th of octet j] +
+ * 2^(bits−1)) << bits·i, the tail padded with zero bits.
+ *
+ * @param order which column of a word's run goes to field i; by default its own
+ * @throws RangeError when a code lies outside −2^(bits−1) … 2^(bits−1) − 1
+ */
+export function packRows(codes: Int8Array, columns: number, bits: 4 | 8, order?: readonly number[]): Int32Array {
+  const perWord = codesPerWord(bits);
+  const fields = order ?? Array.from({ length: perWord }, (_, i) => i);
+  const rows = columns === 0 ? 0 : codes.length / columns;
+  const wordColumns = Math.ceil(columns / perWord);
+  const words = new Int32Array(rows * wordColumns);
+  const offset = 2 ** (bits - 1);
+  const limit = 2 ** bits;
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < wordColumns; column++) {
+      const first = column * perWord;
+      let word = 0;
+      for (let i = 0; i < perWord; i++) {
+        const position = first + fields[i]!;
+        if (position >= columns) continue;
+        const code = codes[row * columns + position]! + offset;
+        if (code < 0 || code >= limit) {
+          throw new RangeError(
+            `pack codes: wanted ${-offset}…${offset - 1} for ${bits} bits, got ${code - offset} at row ${row}, ` +
+              `column ${position}`,
+          );
+        }
+        word |= code << (bits * i);
+      }
+      words[row * wordColumns + column] = word;
+    }
+  }
+  return words;
+}
+
+/** The inverse of `packRows`: signed codes [rows, columns] of words [rows, ⌈columns / perWord⌉]. */
+export function unpackRows(
+  words: Int32Array,
+  columns: number,
+  bits: 4 | 8,
+  order?: readonly number[],
+): Int8Array<ArrayBuffer> {
+  const perWord = codesPerWord(bits);
+  const fields = order ?? Array.from({ length: perWord }, (_, i) => i);
+  const wordColumns = Math.ceil(columns / perWord);
+  const rows = wordColumns === 0 ? 0 : words.length / wordColumns;
+  const codes = new Int8Array(rows * columns);
+  const offset = 2 ** (bits - 1);
+  const mask = 2 ** bits - 1;
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < wordColumns; column++) {
+      const word = words[row * wordColumns + column]!;
+      for (let i = 0; i < perWord; i++) {
+        const position = column * perWord + fields[i]!;
+        if (position < columns) codes[row * columns + position] = ((word >>> (bits * i)) & mask) - offset;
+      }
+    }
+  }
+  return codes;
+}
+
+/** [rows, columns] → [columns, rows] */
+export function transposeCodes(codes: Int8Array, rows: number, columns: number): Int8Array<ArrayBuffer> {
+  const transposed = new Int8Array(codes.length);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) transposed[column * rows + row] = codes[row * columns + column]!;
+  }
+  return transposed;
+}
