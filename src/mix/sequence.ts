@@ -1,6 +1,4 @@
-/** Which part of a sample a token belongs to. Raw text without roles is `text`. */
-export const CHANNELS = ['system', 'user', 'assistant', 'reasoning', 'tool', 'text'] as const;
-export type Channel = (typeof CHANNELS)[number];
+export { CHANNELS, type Channel } from '../text/channel.js';
 
 /** The token ids of one sample, or of one window of it, as the model is fed. */
 export interface Sequence {

@@ -37,7 +37,7 @@ export function isRecord(value: unknown): value is JsonRecord {
 }
 
 /** tokenizer_config.json writes a special token as a string, or as an object with `content`. */
-export function specialTokenText(value: Json | undefined): string | null {
+export function specialTokenText(value: unknown): string | null {
   if (typeof value === 'string') return value;
   return isRecord(value) && typeof value['content'] === 'string' ? value['content'] : null;
 }

@@ -1,4 +1,4 @@
-import { isRecord, type JsonRecord } from './model-file.js';
+import { isRecord, specialTokenText, type JsonRecord } from './model-file.js';
 
 /**
  * Names what a `tokenizer.json` asks for and `@huggingface/tokenizers` 0.2 does not reproduce (its README, and its source:
@@ -29,7 +29,7 @@ export function unsupportedTokenizerFeatures(tokenizer: JsonRecord): string[] {
   const added = Array.isArray(tokenizer['added_tokens']) ? tokenizer['added_tokens'] : [];
   for (const token of added) {
     if (isRecord(token) && token['single_word'] === true)
-      found.push(`added token "${String(token['content'])}" with single_word`);
+      found.push(`added token "${specialTokenText(token) ?? ''}" with single_word`);
   }
   return [...new Set(found)];
 }

@@ -30,11 +30,10 @@ export function tokenizerFromJson(text: string, config: JsonRecord, path: string
     baseVocabularySize,
     specialTokens,
     encode(input, { addSpecialTokens = false } = {}) {
-      const { ids } = inner.encode(input, { add_special_tokens: addSpecialTokens });
-      const unknown = ids.indexOf(undefined as unknown as number);
-      if (unknown !== -1)
+      const ids: readonly (number | undefined)[] = inner.encode(input, { add_special_tokens: addSpecialTokens }).ids;
+      if (ids.includes(undefined))
         throw new InputError(`Cannot encode text with "${path}": it has no token for a piece of it and no unk_token`);
-      return Int32Array.from(ids);
+      return Int32Array.from(ids, (id) => id ?? 0);
     },
     decode(ids) {
       return ids.length === 0

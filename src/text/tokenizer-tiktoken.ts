@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { Tiktoken } from 'tiktoken';
+import { z } from 'zod';
 import { InputError } from '../errors.js';
 import { isRecord, specialTokenText, type JsonRecord } from './model-file.js';
 import type { EncodingName, Tokenizer } from './tokenizer.js';
@@ -18,17 +19,25 @@ const RESERVED_SPECIAL_TOKENS = 256;
 const LONGEST_RUN = 25_000;
 const LONGEST_TEXT = 400_000;
 
+const ENCODING_FILE = z.object({
+  bpe_ranks: z.string(),
+  special_tokens: z.record(z.string(), z.number()),
+  pat_str: z.string(),
+});
+
 /** One of tiktoken's own encodings, from the ranks inside the package. */
 export async function encodingTokenizer(encoding: EncodingName): Promise<Tokenizer> {
   const path = createRequire(import.meta.url).resolve(`tiktoken/encoders/${encoding}.json`);
   const text = await readFile(path, 'utf8');
-  const { bpe_ranks, special_tokens, pat_str } = JSON.parse(text) as {
-    bpe_ranks: string;
-    special_tokens: Record<string, number>;
-    pat_str: string;
-  };
+  const file = ENCODING_FILE.parse(JSON.parse(text));
   const sha256 = createHash('sha256').update(text).digest('hex');
-  return wrap(encoding, sha256, new Tiktoken(bpe_ranks, special_tokens, pat_str), special_tokens, []);
+  return wrap(
+    encoding,
+    sha256,
+    new Tiktoken(file.bpe_ranks, file.special_tokens, file.pat_str),
+    file.special_tokens,
+    [],
+  );
 }
 
 /**

@@ -1,0 +1,82 @@
+import { Environment, Interpreter, Template } from '@huggingface/jinja';
+import { InputError } from '../errors.js';
+
+/** A parsed template that renders with the globals transformers gives its chat templates. */
+export type TemplateProgram = (variables: Readonly<Record<string, unknown>>, date: string) => string;
+
+/**
+ * Parses a chat template.
+ *
+ * @param name what errors call it
+ * @throws InputError when it is not valid Jinja, or uses what the engine lacks
+ */
+export function compileTemplate(source: string, name: string): TemplateProgram {
+  let parsed: Template['parsed'];
+  try {
+    parsed = new Template(source).parsed;
+  } catch (error) {
+    throw new InputError(`Cannot parse the chat template "${name}": ${messageOf(error)}`, { cause: error });
+  }
+  return (variables, date) => {
+    const environment = new Environment();
+    for (const [key, value] of Object.entries({ ...globals(date), ...variables })) environment.set(key, value);
+    const result: unknown = new Interpreter(environment).run(parsed).value;
+    if (typeof result !== 'string') throw new TypeError('the template gave no text');
+    return result;
+  };
+}
+
+/**
+ * The engine's own `strftime_now` reads the clock and the machine's locale. A mix must come out the same tomorrow and
+ * elsewhere, so the day is an argument and month names are English, as Python's are.
+ */
+function globals(date: string): Record<string, unknown> {
+  return {
+    true: true,
+    false: false,
+    none: null,
+    True: true,
+    False: false,
+    None: null,
+    raise_exception: (message: unknown) => {
+      throw new Error(String(message));
+    },
+    range: (start: number, stop?: number | null, step?: number | null) => range(start, stop ?? null, step ?? 1),
+    strftime_now: (format: string) => formatDate(new Date(`${date}T00:00:00Z`), format),
+  };
+}
+
+function range(start: number, stop: number | null, step: number): number[] {
+  const [from, to] = stop === null ? [0, start] : [start, stop];
+  if (step === 0) throw new Error('range() step must not be zero');
+  return Array.from({ length: Math.max(0, Math.ceil((to - from) / step)) }, (_, index) => from + index * step);
+}
+
+/** Python's strftime for the directives that chat templates use, in UTC. */
+export function formatDate(date: Date, format: string): string {
+  const english = (options: Intl.DateTimeFormatOptions) =>
+    new Intl.DateTimeFormat('en-US', { ...options, timeZone: 'UTC' }).format(date);
+  const directives: Record<string, () => string> = {
+    Y: () => String(date.getUTCFullYear()),
+    y: () => two(date.getUTCFullYear() % 100),
+    m: () => two(date.getUTCMonth() + 1),
+    d: () => two(date.getUTCDate()),
+    H: () => two(date.getUTCHours()),
+    M: () => two(date.getUTCMinutes()),
+    S: () => two(date.getUTCSeconds()),
+    b: () => english({ month: 'short' }),
+    B: () => english({ month: 'long' }),
+    a: () => english({ weekday: 'short' }),
+    A: () => english({ weekday: 'long' }),
+    '%': () => '%',
+  };
+  return format.replace(/%(.)/gu, (whole, letter: string) => directives[letter]?.() ?? whole);
+}
+
+function two(value: number): string {
+  return String(value).padStart(2, '0');
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
