@@ -1,0 +1,269 @@
+import type { RoutingBatch } from '../coverage/routing.js';
+import { InterruptedError } from '../errors.js';
+import type { ModelPlan, MoePlan, Tap } from '../model/plan.js';
+import { planBatches, type Batch } from '../runtime/batches.js';
+import { createRowStore, openRowStore, type RowStoreDescriptor } from '../runtime/row-store.js';
+import type { Lanes } from '../runtime/workers.js';
+import type { ExpertAssignments, ForwardJobs, SharedRouting, SharedSums } from './jobs.js';
+
+/** Sequences laid end to end: sequence i owns rows [offsets[i], offsets[i+1]). */
+export interface TokenLayout {
+  readonly offsets: Int32Array;
+  readonly tokens: number;
+  /** Int32 token ids, shared with the lanes. */
+  readonly ids: SharedArrayBuffer;
+}
+
+export function layOut(sequences: readonly { readonly inputIds: Int32Array }[]): TokenLayout {
+  const offsets = new Int32Array(sequences.length + 1);
+  sequences.forEach(({ inputIds }, i) => (offsets[i + 1] = offsets[i]! + inputIds.length));
+  const tokens = offsets.at(-1)!;
+  const ids = new SharedArrayBuffer(Math.max(4, tokens * 4));
+  const all = new Int32Array(ids);
+  sequences.forEach(({ inputIds }, i) => all.set(inputIds, offsets[i]!));
+  return { offsets, tokens, ids };
+}
+
+/** The buffers of a pass over one set of sequences. */
+export interface PassState {
+  readonly layout: TokenLayout;
+  readonly batches: readonly Batch[];
+  readonly hidden: RowStoreDescriptor;
+  readonly expertsInput: RowStoreDescriptor | null;
+  /** One per lane, so that lanes never write the same row and sums keep one order. */
+  readonly accumulators: readonly RowStoreDescriptor[];
+  readonly routing: SharedRouting | null;
+}
+
+/** One layer's routing, ready for its experts. */
+export interface LayerRouting {
+  readonly moe: MoePlan;
+  readonly assignments: ExpertAssignments;
+  readonly batch: RoutingBatch;
+}
+
+/** Where a row store goes: null keeps it in memory. */
+export type SpillPath = (name: string) => string | null;
+
+export function createPassState(
+  plan: ModelPlan,
+  layout: TokenLayout,
+  lanes: number,
+  spill: SpillPath = () => null,
+): PassState {
+  const { tokens } = layout;
+  const moes = plan.layers.flatMap(({ feedForward }) => (feedForward.kind === 'moe' ? [feedForward] : []));
+  const topK = Math.max(0, ...moes.map((moe) => moe.topK));
+  const heads = Math.max(1, ...plan.layers.map(({ mixer }) => ('heads' in mixer ? mixer.heads : 1)));
+  const store = (name: string): RowStoreDescriptor => createRowStore(tokens, plan.hiddenSize, spill(name));
+  return {
+    layout,
+    batches: planBatches(layout.offsets, heads),
+    hidden: store('hidden'),
+    expertsInput: moes.length === 0 ? null : store('experts-input'),
+    accumulators: moes.length === 0 ? [] : Array.from({ length: lanes }, (_, lane) => store(`accumulator-${lane}`)),
+    routing:
+      moes.length === 0
+        ? null
+        : { chosen: new SharedArrayBuffer(tokens * topK * 4), weights: new SharedArrayBuffer(tokens * topK * 4) },
+  };
+}
+
+type ForwardLanes = Pick<Lanes<ForwardJobs>, 'call' | 'count'>;
+
+/** Embeds every token into `hidden`. */
+export async function embedTokens(lanes: ForwardLanes, { layout, hidden }: PassState): Promise<void> {
+  const { tokens, ids } = layout;
+  await Promise.all(
+    spans(tokens, lanes.count).map(([from, to], lane) => lanes.call(lane, 'embed', { ids, from, to, hidden })),
+  );
+}
+
+/**
+ * Runs a layer, all but its routed experts, over all batches. Batches are dealt to lanes by position, not by who is
+ * free, so that sums add up in the same order every time.
+ */
+export async function runLayerBlocks(
+  lanes: ForwardLanes,
+  state: PassState,
+  layer: number,
+  taps: readonly Tap[],
+): Promise<readonly SharedSums[]> {
+  const { hidden, expertsInput, routing } = state;
+  const parts = await Promise.all(
+    deal(state.batches, lanes.count).map((batches, lane) =>
+      batches.length === 0 ? [] : lanes.call(lane, 'layer', { layer, batches, hidden, expertsInput, routing, taps }),
+    ),
+  );
+  return mergeSums(parts);
+}
+
+/** Adds the lanes' sums in lane order. */
+export function mergeSums(parts: readonly (readonly SharedSums[])[]): readonly SharedSums[] {
+  const merged = new Map<Tap, SharedSums>();
+  for (const sums of parts.flat()) {
+    const before = merged.get(sums.tap);
+    if (before === undefined) {
+      merged.set(sums.tap, sums);
+      continue;
+    }
+    addInto(before.gram, sums.gram);
+    addInto(before.absolute, sums.absolute);
+  }
+  return [...merged.values()];
+}
+
+function addInto(target: Float32Array, values: Float32Array): void {
+  for (let i = 0; i < target.length; i++) target[i]! += values[i]!;
+}
+
+/** Groups the routed slots by expert, in token order. */
+export function assignExperts(plan: ModelPlan, state: PassState, layer: number): LayerRouting | null {
+  const { feedForward } = plan.layers[layer]!;
+  if (feedForward.kind !== 'moe' || state.routing === null) return null;
+  const { topK, experts } = feedForward;
+  const { tokens, offsets: sequenceOffsets } = state.layout;
+  const chosen = new Int32Array(state.routing.chosen, 0, tokens * topK);
+  const offsets = new Int32Array(experts.length + 1);
+  for (const expert of chosen) offsets[expert + 1]! += 1;
+  for (let e = 0; e < experts.length; e++) offsets[e + 1]! += offsets[e]!;
+  const slots = new SharedArrayBuffer(Math.max(4, chosen.length * 4));
+  const all = new Int32Array(slots);
+  const next = offsets.slice();
+  chosen.forEach((expert, slot) => (all[next[expert]!++] = slot));
+  const sequenceOf = new Int32Array(tokens);
+  const positionOf = new Int32Array(tokens);
+  for (let s = 0; s + 1 < sequenceOffsets.length; s++) {
+    for (let row = sequenceOffsets[s]!; row < sequenceOffsets[s + 1]!; row++) {
+      sequenceOf[row] = s;
+      positionOf[row] = row - sequenceOffsets[s]!;
+    }
+  }
+  return {
+    moe: feedForward,
+    assignments: { offsets, slots },
+    batch: {
+      layer,
+      experts: experts.length,
+      topK,
+      sequenceOf,
+      positionOf,
+      chosen,
+      weights: new Float32Array(state.routing.weights, 0, tokens * topK),
+    },
+  };
+}
+
+/** Deals experts to lanes by falling token count, each to the lane with the least so far: even, and always the same. */
+export function dealExperts(
+  { offsets }: ExpertAssignments,
+  lanes: number,
+  fixedCost = 0,
+): readonly (readonly number[])[] {
+  const count = (e: number): number => offsets[e + 1]! - offsets[e]!;
+  const order = Array.from({ length: offsets.length - 1 }, (_, e) => e).sort((a, b) => count(b) - count(a) || a - b);
+  const loads = new Array<number>(lanes).fill(0);
+  const dealt = loads.map((): number[] => []);
+  for (const e of order) {
+    const lane = loads.indexOf(Math.min(...loads));
+    loads[lane]! += count(e) + fixedCost;
+    dealt[lane]!.push(e);
+  }
+  return dealt;
+}
+
+export async function runRoutedExperts(
+  lanes: ForwardLanes,
+  state: PassState,
+  layer: number,
+  routing: LayerRouting,
+): Promise<void> {
+  const { expertsInput, accumulators } = state;
+  if (expertsInput === null || state.routing === null) return;
+  const shared = state.routing;
+  await Promise.all(
+    dealExperts(routing.assignments, lanes.count).map((experts, lane) =>
+      lanes.call(lane, 'experts', {
+        layer,
+        experts,
+        expertsInput,
+        accumulator: accumulators[lane]!,
+        routing: shared,
+        assignments: routing.assignments,
+      }),
+    ),
+  );
+}
+
+/** Adds the experts' outputs to the residual stream. */
+export async function combineExperts(
+  lanes: ForwardLanes,
+  plan: ModelPlan,
+  state: PassState,
+  layer: number,
+): Promise<void> {
+  const { hidden, accumulators } = state;
+  const scale = plan.layers[layer]!.residualScale;
+  await Promise.all(
+    spans(state.layout.tokens, lanes.count).map(([from, to], lane) =>
+      lanes.call(lane, 'combine', { from, to, scale, hidden, accumulators }),
+    ),
+  );
+}
+
+export type PassEvent =
+  | { readonly kind: 'layer-started'; readonly layer: number; readonly layers: number }
+  | { readonly kind: 'routing'; readonly layer: number; readonly batch: RoutingBatch }
+  | {
+      readonly kind: 'layer-finished';
+      readonly layer: number;
+      readonly layers: number;
+      readonly hidden: RowStoreDescriptor;
+    };
+
+/**
+ * The layer pass: walks the decoder layer by layer over all sequences and reports each layer's routing. The final
+ * hidden states stay in `state.hidden`.
+ */
+export async function* forwardPass(
+  lanes: ForwardLanes,
+  plan: ModelPlan,
+  state: PassState,
+  signal?: AbortSignal,
+): AsyncGenerator<PassEvent> {
+  await embedTokens(lanes, state);
+  const layers = plan.layers.length;
+  for (let layer = 0; layer < layers; layer++) {
+    if (signal?.aborted === true) throw new InterruptedError(`interrupted before layer ${layer}`);
+    yield { kind: 'layer-started', layer, layers };
+    await runLayerBlocks(lanes, state, layer, []);
+    const routing = assignExperts(plan, state, layer);
+    if (routing !== null) {
+      yield { kind: 'routing', layer, batch: routing.batch };
+      await runRoutedExperts(lanes, state, layer, routing);
+      await combineExperts(lanes, plan, state, layer);
+    }
+    yield { kind: 'layer-finished', layer, layers, hidden: state.hidden };
+  }
+}
+
+/** Copies rows out of a store. */
+export function readRows(descriptor: RowStoreDescriptor, from = 0, to = descriptor.rows): Float32Array {
+  const store = openRowStore(descriptor);
+  const rows = new Float32Array((to - from) * store.width);
+  store.read(from, to - from, rows);
+  store.close();
+  return rows;
+}
+
+/** [0, total) in `parts` contiguous spans of nearly equal size; empty ones are left out. */
+export function spans(total: number, parts: number): [from: number, to: number][] {
+  return Array.from({ length: parts }, (_, i): [number, number] => [
+    Math.floor((total * i) / parts),
+    Math.floor((total * (i + 1)) / parts),
+  ]).filter(([from, to]) => to > from);
+}
+
+function deal<T>(items: readonly T[], hands: number): readonly (readonly T[])[] {
+  return Array.from({ length: hands }, (_, hand) => items.filter((_item, i) => i % hands === hand));
+}

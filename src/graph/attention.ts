@@ -1,0 +1,184 @@
+import type { AttentionPlan, HeadNorm } from '../model/plan.js';
+import { bind, linear, reshape, split, tap, type BlockContext } from './context.js';
+import type { Value } from './builder.js';
+
+/** Inputs shared by every attention graph; see `src/runtime/positions.ts` for what they are fed with. */
+export interface SequenceInputs {
+  /** Shape vector [batch, length] of the hidden states. */
+  readonly batchAndLength: Value;
+}
+
+/**
+ * Grouped-query attention over x [batch·length, hidden], returning [batch·length, hidden]. Sequences are padded on the
+ * right; the causal mask keeps padding from reaching any token, so results do not depend on the batch.
+ */
+export function attention(
+  context: BlockContext,
+  plan: AttentionPlan,
+  x: Value,
+  { batchAndLength }: SequenceInputs,
+): Value {
+  const { graph } = context;
+  const { heads, keyValueHeads, headDim } = plan;
+  const group = heads / keyValueHeads;
+  let [query, key, value, gate] = project(context, plan, x);
+  if (plan.clip !== null) {
+    const [low, high] = [graph.floats([-plan.clip], []), graph.floats([plan.clip], [])];
+    [query, key, value] = [query, key, value].map((part) => graph.node('Clip', [part, low, high])) as [
+      Value,
+      Value,
+      Value,
+    ];
+  }
+  if (plan.queryNorm?.over === 'width') query = headNorm(context, 'query_norm', plan.queryNorm, query, heads * headDim);
+  if (plan.keyNorm?.over === 'width') key = headNorm(context, 'key_norm', plan.keyNorm, key, keyValueHeads * headDim);
+  let queryHeads = splitHeads(context, query, batchAndLength, heads, headDim);
+  let keyHeads = splitHeads(context, key, batchAndLength, keyValueHeads, headDim);
+  const valueHeads = splitHeads(context, value, batchAndLength, keyValueHeads, headDim);
+  const normalize = (order: HeadNorm['order']): void => {
+    if (plan.queryNorm?.over === 'head' && plan.queryNorm.order === order) {
+      queryHeads = headNorm(context, 'query_norm', plan.queryNorm, queryHeads, headDim);
+    }
+    if (plan.keyNorm?.over === 'head' && plan.keyNorm.order === order) {
+      keyHeads = headNorm(context, 'key_norm', plan.keyNorm, keyHeads, headDim);
+    }
+  };
+  normalize('before-rope');
+  if (plan.rope !== null) {
+    const { interleaved, rotaryDim } = plan.rope;
+    const turn = (part: Value): Value => rotate(context, part, interleaved, rotaryDim, headDim);
+    [queryHeads, keyHeads] = [turn(queryHeads), turn(keyHeads)];
+  }
+  normalize('after-rope');
+  if (plan.temperature !== null) queryHeads = graph.node('Mul', [queryHeads, graph.input('temperature', 2)]);
+  const mixed = scaledDotProduct(context, plan, queryHeads, keyHeads, valueHeads, group);
+  let joined = joinHeads(context, mixed, heads * headDim);
+  if (gate !== null) joined = graph.node('Mul', [joined, graph.node('Sigmoid', [gate])]);
+  tap(context, 'mixer-output', joined);
+  return linear(context, 'output', plan.output, joined);
+}
+
+function project(
+  context: BlockContext,
+  plan: AttentionPlan,
+  x: Value,
+): [query: Value, key: Value, value: Value, gate: Value | null] {
+  const { graph } = context;
+  const { heads, keyValueHeads, headDim, projections } = plan;
+  if (projections.kind === 'fused') {
+    const joint = linear(context, 'query_key_value', projections.queryKeyValue, x);
+    const widths = [heads * headDim, keyValueHeads * headDim, keyValueHeads * headDim];
+    return [...(split(graph, joint, widths, 1) as [Value, Value, Value]), null];
+  }
+  let query = linear(context, 'query', projections.query, x);
+  let gate: Value | null = null;
+  if (plan.outputGate) {
+    const perHead = reshape(graph, query, [-1, heads, 2 * headDim]);
+    const parts = split(graph, perHead, [headDim, headDim], 2);
+    [query, gate] = parts.map((part) => reshape(graph, part, [-1, heads * headDim])) as [Value, Value];
+  }
+  return [query, linear(context, 'key', projections.key, x), linear(context, 'value', projections.value, x), gate];
+}
+
+function headNorm(context: BlockContext, name: string, plan: HeadNorm, x: Value, width: number): Value {
+  const { graph } = context;
+  const scale =
+    plan.weight === null
+      ? graph.floats(Array.from({ length: width }, () => 1))
+      : bind(context, `${name}.weight`, 1, { kind: 'vector', ref: { tensor: plan.weight }, offset: plan.offset });
+  const operator = plan.kind === 'rms' ? 'SimplifiedLayerNormalization' : 'LayerNormalization';
+  return graph.node(operator, [x, scale], { axis: -1, epsilon: { float: plan.epsilon } });
+}
+
+/** [batch·length, heads·dim] → [batch, heads, length, dim]. */
+export function splitHeads(context: BlockContext, x: Value, batchAndLength: Value, heads: number, dim: number): Value {
+  const { graph } = context;
+  const shape = graph.node('Concat', [batchAndLength, graph.integers([heads, dim])], { axis: 0 });
+  return graph.node('Transpose', [graph.node('Reshape', [x, shape])], { perm: [0, 2, 1, 3] });
+}
+
+/** [batch, heads, length, dim] → [batch·length, heads·dim]. */
+export function joinHeads(context: BlockContext, x: Value, width: number): Value {
+  return reshape(context.graph, context.graph.node('Transpose', [x], { perm: [0, 2, 1, 3] }), [-1, width]);
+}
+
+/** Rotary positions on [batch, heads, length, dim]; the trailing dim − rotaryDim features pass unchanged. */
+export function rotate(context: BlockContext, x: Value, interleaved: boolean, rotaryDim: number, dim: number): Value {
+  const { graph } = context;
+  const [cos, sin] = [
+    graph.inputs.includes('cos') ? ('cos' as Value) : graph.input('cos', 2),
+    graph.inputs.includes('sin') ? ('sin' as Value) : graph.input('sin', 2),
+  ];
+  const positions = rotaryPositions(context);
+  const turn = (part: Value): Value =>
+    graph.node('RotaryEmbedding', [part, positions, cos, sin], { interleaved: interleaved ? 1 : 0 });
+  if (rotaryDim === dim) return turn(x);
+  const [rotated, rest] = split(graph, x, [rotaryDim, dim - rotaryDim], 3) as [Value, Value];
+  return graph.node('Concat', [turn(rotated), rest], { axis: 3 });
+}
+
+/** The offset form of position_ids: every sequence starts at position 0. */
+function rotaryPositions(context: BlockContext): Value {
+  return context.graph.integers([0]);
+}
+
+/**
+ * softmax(scale·q·kᵀ + mask)·v on [batch, heads, length, dim]; key and value heads are broadcast over their group
+ * instead of being repeated.
+ */
+function scaledDotProduct(
+  context: BlockContext,
+  plan: AttentionPlan,
+  query: Value,
+  key: Value,
+  value: Value,
+  group: number,
+): Value {
+  const { graph } = context;
+  const { heads, keyValueHeads, headDim } = plan;
+  const grouped = (x: Value, inner: number): Value => {
+    const dims = graph.node('Shape', [x]);
+    const batch = graph.node('Slice', [dims, graph.integers([0]), graph.integers([1])]);
+    const length = graph.node('Slice', [dims, graph.integers([2]), graph.integers([3])]);
+    const shape = graph.node(
+      'Concat',
+      [batch, graph.integers([keyValueHeads, inner]), length, graph.integers([headDim])],
+      { axis: 0 },
+    );
+    return graph.node('Reshape', [x, shape]);
+  };
+  const [q, k, v] = group === 1 ? [query, key, value] : [grouped(query, group), grouped(key, 1), grouped(value, 1)];
+  let scores = graph.node('FusedMatMul', [q, k], { transB: 1, alpha: { float: plan.scale } });
+  if (plan.softcap !== null) {
+    const cap = graph.floats([plan.softcap], []);
+    scores = graph.node('Mul', [graph.node('Tanh', [graph.node('Div', [scores, cap])]), cap]);
+  }
+  scores = graph.node('Add', [scores, graph.input('mask', 2)]);
+  const probabilities =
+    plan.sinks === null
+      ? graph.node('Softmax', [scores], { axis: -1 })
+      : softmaxWithSinks(context, plan, scores, group);
+  const mixed = graph.node('MatMul', [probabilities, v]);
+  if (group === 1) return mixed;
+  const dims = graph.node('Shape', [query]);
+  void heads;
+  return graph.node('Reshape', [mixed, dims]);
+}
+
+/** One more logit per head takes part in the softmax and is dropped (gpt_oss). */
+function softmaxWithSinks(context: BlockContext, plan: AttentionPlan, scores: Value, group: number): Value {
+  const { graph } = context;
+  const shape = group === 1 ? [plan.heads, 1, 1] : [plan.keyValueHeads, group, 1, 1];
+  const sinks = bind(context, 'sinks', shape.length, {
+    kind: 'vector',
+    ref: { tensor: plan.sinks! },
+    offset: 0,
+    shape,
+  });
+  const dims = graph.node('Shape', [scores]);
+  const rank = group === 1 ? 4 : 5;
+  const leading = graph.node('Slice', [dims, graph.integers([0]), graph.integers([rank - 1])]);
+  const column = graph.node('Expand', [sinks, graph.node('Concat', [leading, graph.integers([1])], { axis: 0 })]);
+  const all = graph.node('Softmax', [graph.node('Concat', [scores, column], { axis: -1 })], { axis: -1 });
+  return graph.node('Slice', [all, graph.integers([0]), graph.integers([-1]), graph.integers([rank - 1])]);
+}

@@ -1,0 +1,89 @@
+import type { Linear, NormPlan, Tap, VectorRef, WeightRef } from '../model/plan.js';
+import { createGraphBuilder, type GraphBuilder, type Value } from './builder.js';
+
+/** What a graph input is fed with. Names are the same for every layer of a shape, so that the graph can be cached. */
+export type Binding =
+  | { readonly kind: 'weight'; readonly ref: WeightRef }
+  /** `offset` is added when loading: 1 for zero-centred norms. `shape` is the input's shape where it is not [n]. */
+  | { readonly kind: 'vector'; readonly ref: VectorRef; readonly offset: 0 | 1; readonly shape?: readonly number[] }
+  | { readonly kind: 'raw'; readonly tensor: string; readonly shape: readonly number[] };
+
+/** A graph under construction, with the tensors that its inputs stand for. */
+export interface BlockContext {
+  readonly graph: GraphBuilder;
+  readonly bindings: Map<string, Binding>;
+  /** Statistics wanted; a block calls `tap` for every input of a Linear it has, and only the wanted ones cost. */
+  readonly taps: ReadonlySet<Tap>;
+  /** [rows, 1]: 1 for a token of a sequence, 0 for padding. Statistics see tokens only. */
+  readonly valid: () => Value;
+}
+
+export function createBlockContext(taps: ReadonlySet<Tap>): BlockContext {
+  const graph = createGraphBuilder();
+  let valid: Value | null = null;
+  return { graph, bindings: new Map(), taps, valid: () => (valid ??= graph.input('valid', 2)) };
+}
+
+export function bind(context: BlockContext, name: string, rank: number, binding: Binding): Value {
+  if (context.bindings.has(name)) return name as Value;
+  context.bindings.set(name, binding);
+  return context.graph.input(name, rank);
+}
+
+/** x [rows, in] → x·Wᵀ + b [rows, out]. */
+export function linear(context: BlockContext, name: string, plan: Linear, x: Value): Value {
+  const weight = bind(context, `${name}.weight`, 2, { kind: 'weight', ref: plan.weight });
+  const bias =
+    plan.bias === null ? [] : [bind(context, `${name}.bias`, 1, { kind: 'vector', ref: plan.bias, offset: 0 })];
+  return context.graph.node('Gemm', [x, weight, ...bias], { transB: 1 });
+}
+
+/** Normalizes the last dimension, at any rank. */
+export function norm(context: BlockContext, name: string, plan: NormPlan, x: Value): Value {
+  const scale = bind(context, `${name}.weight`, 1, {
+    kind: 'vector',
+    ref: { tensor: plan.weight },
+    offset: plan.offset,
+  });
+  if (plan.kind === 'rms') {
+    return context.graph.node('SimplifiedLayerNormalization', [x, scale], {
+      axis: -1,
+      epsilon: { float: plan.epsilon },
+    });
+  }
+  const bias =
+    plan.bias === null
+      ? null
+      : bind(context, `${name}.bias`, 1, { kind: 'vector', ref: { tensor: plan.bias }, offset: 0 });
+  return context.graph.node('LayerNormalization', bias === null ? [x, scale] : [x, scale, bias], {
+    axis: -1,
+    epsilon: { float: plan.epsilon },
+  });
+}
+
+/**
+ * Where `name` is wanted: outputs `gram.<name>` = XᵀX added to the graph input of the same name, and `abs.<name>` =
+ * Σ|x| over the tokens of x [rows, features].
+ */
+export function tap(context: BlockContext, name: Tap, x: Value): void {
+  if (!context.taps.has(name)) return;
+  const { graph } = context;
+  const masked = graph.node('Mul', [x, context.valid()]);
+  accumulate(graph, name, masked);
+}
+
+/** The statistics of x [rows, features], all of whose rows are tokens. */
+export function accumulate(graph: GraphBuilder, name: string, x: Value): void {
+  const sum = graph.input(`gram.${name}.sum`, 2);
+  graph.output(`gram.${name}`, graph.node('Gemm', [x, x, sum], { transA: 1 }));
+  graph.output(`abs.${name}`, graph.node('ReduceSum', [graph.node('Abs', [x]), graph.integers([0])], { keepdims: 0 }));
+}
+
+export function reshape(graph: GraphBuilder, x: Value, shape: readonly number[]): Value {
+  return graph.node('Reshape', [x, graph.integers(shape)]);
+}
+
+/** Splits x along an axis into parts of the given sizes. */
+export function split(graph: GraphBuilder, x: Value, sizes: readonly number[], axis: number): Value[] {
+  return graph.nodes('Split', [x, graph.integers(sizes)], sizes.length, { axis });
+}

@@ -1,0 +1,57 @@
+import type { LayerPlan, Tap } from '../model/plan.js';
+import { attention, type SequenceInputs } from './attention.js';
+import type { Value } from './builder.js';
+import { createBlockContext, linear, norm, reshape, tap, type BlockContext } from './context.js';
+import { dense, sharedExpert } from './feed-forward.js';
+
+/**
+ * Everything of a decoder layer but its routed experts. Input `hidden` [batch, length, hidden]; output `hidden` [rows,
+ * hidden]. A layer with experts also outputs `experts.input` [rows, hidden] and `router.logits` [rows, experts], and
+ * its `hidden` still lacks the routed experts' share.
+ */
+export function layerGraph(plan: LayerPlan, hiddenSize: number, taps: ReadonlySet<Tap>): BlockContext {
+  const context = createBlockContext(taps);
+  const { graph } = context;
+  const hidden = graph.input('hidden', 3);
+  const batchAndLength = graph.node('Slice', [graph.node('Shape', [hidden]), graph.integers([0]), graph.integers([2])]);
+  const residual = reshape(graph, hidden, [-1, hiddenSize]);
+  const mixerInput = plan.inputNorm === null ? residual : norm(context, 'input_norm', plan.inputNorm, residual);
+  tap(context, 'mixer-input', mixerInput);
+  let mixed = mix(context, plan, mixerInput, { batchAndLength });
+  if (plan.mixerOutputNorm !== null) mixed = norm(context, 'mixer_output_norm', plan.mixerOutputNorm, mixed);
+  const middle = add(context, plan, residual, mixed);
+  const input =
+    plan.feedForwardNorm === null ? middle : norm(context, 'feed_forward_norm', plan.feedForwardNorm, middle);
+  tap(context, 'feed-forward-input', input);
+  if (plan.feedForward.kind === 'dense') {
+    let out = dense(context, 'dense', plan.feedForward, input, 'dense-down');
+    if (plan.feedForwardOutputNorm !== null)
+      out = norm(context, 'feed_forward_output_norm', plan.feedForwardOutputNorm, out);
+    graph.output('hidden_out', add(context, plan, middle, out));
+    return context;
+  }
+  graph.output('router.logits', linear(context, 'router', plan.feedForward.router, input));
+  graph.output('experts.input', input);
+  const { shared } = plan.feedForward;
+  graph.output(
+    'hidden_out',
+    shared === null ? middle : add(context, plan, middle, sharedExpert(context, shared, input)),
+  );
+  return context;
+}
+
+function mix(context: BlockContext, plan: LayerPlan, x: Value, inputs: SequenceInputs): Value {
+  switch (plan.mixer.kind) {
+    case 'attention':
+      return attention(context, plan.mixer, x, inputs);
+    default:
+      throw new Error(`the graph of a ${plan.mixer.kind} mixer is missing`);
+  }
+}
+
+function add(context: BlockContext, plan: LayerPlan, residual: Value, update: Value): Value {
+  const { graph } = context;
+  const scaled =
+    plan.residualScale === 1 ? update : graph.node('Mul', [update, graph.floats([plan.residualScale], [])]);
+  return graph.node('Add', [residual, scaled]);
+}

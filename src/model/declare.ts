@@ -1,0 +1,303 @@
+import { InputError } from '../errors.js';
+import type { TensorSource } from '../checkpoint/tensor-source.js';
+import type { ModelConfig } from './config.js';
+import type {
+  Activation,
+  AttentionPlan,
+  DensePlan,
+  ExpertPlan,
+  KeptModule,
+  LayerPlan,
+  Linear,
+  ModelPlan,
+  NormPlan,
+  SmoothingEdge,
+} from './plan.js';
+
+/** What a family declares with: the config, the tensors that exist, and where the decoder's names begin. */
+export interface Declaration {
+  readonly config: ModelConfig;
+  readonly source: TensorSource;
+  /** Prefix of the decoder without a trailing dot: `model`, `language_model.model`, `model.language_model`. */
+  readonly root: string;
+}
+
+/** One architecture family: one file under `families/` declares one of these. */
+export interface Family {
+  readonly name: string;
+  /** Names in config.json's `architectures`. */
+  readonly architectures: readonly string[];
+  /** Builds the plan of a model of this family. */
+  plan(declaration: Declaration): ModelPlan;
+}
+
+/** A Linear named after its module, `<module>.weight` and `<module>.bias` where that exists. */
+export function linearPlan({ source }: Declaration, module: string, kept: string | null = null): Linear {
+  const shape = source.shape(`${module}.weight`);
+  if (shape.length !== 2) {
+    throw new InputError(`read '${module}.weight': wanted 2 dimensions, got [${shape.join(', ')}]`);
+  }
+  const bias = source.has(`${module}.bias`) ? { tensor: `${module}.bias` } : null;
+  return { module, weight: { tensor: `${module}.weight` }, bias, outFeatures: shape[0]!, inFeatures: shape[1]!, kept };
+}
+
+/** RMSNorm, or LayerNorm where the tensors carry a bias. */
+export function normPlan(
+  { config, source }: Declaration,
+  module: string,
+  offset: 0 | 1 = 0,
+  kind: NormPlan['kind'] = 'rms',
+): NormPlan {
+  const epsilon =
+    config.optionalNumber('rms_norm_eps') ?? config.optionalNumber('norm_eps') ?? config.number('layer_norm_eps', 1e-6);
+  source.shape(`${module}.weight`);
+  const bias = kind === 'layer' && source.has(`${module}.bias`) ? `${module}.bias` : null;
+  return { kind, weight: `${module}.weight`, bias, offset, epsilon };
+}
+
+export function activationPlan(config: ModelConfig): Activation {
+  const name = config.string('hidden_act', config.string('hidden_activation', 'silu'));
+  switch (name) {
+    case 'silu':
+    case 'swish':
+      return { kind: 'silu' };
+    case 'gelu_pytorch_tanh':
+      return { kind: 'gelu-tanh' };
+    case 'gelu':
+      return { kind: 'gelu' };
+    default:
+      throw new InputError(`read config.json: activation '${name}' is not supported`);
+  }
+}
+
+export interface HeadSizes {
+  readonly heads: number;
+  readonly keyValueHeads: number;
+  readonly headDim: number;
+}
+
+export function headSizes(config: ModelConfig): HeadSizes {
+  const heads = config.number('num_attention_heads');
+  return {
+    heads,
+    keyValueHeads: config.number('num_key_value_heads', heads),
+    headDim: config.number('head_dim', config.number('hidden_size') / heads),
+  };
+}
+
+/** q, k, v and o under `self_attn`; the rest of the family's attention as given. */
+export function attentionPlan(
+  declaration: Declaration,
+  prefix: string,
+  rest: Partial<AttentionPlan> & Pick<AttentionPlan, 'rope'>,
+  outputName = 'o_proj',
+): AttentionPlan {
+  const sizes = headSizes(declaration.config);
+  const projection = (name: string): Linear => linearPlan(declaration, `${prefix}.self_attn.${name}`);
+  return {
+    kind: 'attention',
+    projections: rest.projections ?? {
+      kind: 'separate',
+      query: projection('q_proj'),
+      key: projection('k_proj'),
+      value: projection('v_proj'),
+    },
+    output: projection(outputName),
+    ...sizes,
+    scale: sizes.headDim ** -0.5,
+    queryNorm: null,
+    keyNorm: null,
+    mask: { kind: 'causal' },
+    softcap: null,
+    sinks: null,
+    outputGate: false,
+    clip: null,
+    temperature: null,
+    ...rest,
+  };
+}
+
+/** gate_proj, up_proj, down_proj under a module. */
+export function densePlan(
+  declaration: Declaration,
+  module: string,
+  activation = activationPlan(declaration.config),
+): DensePlan {
+  const projection = (name: string): Linear => linearPlan(declaration, `${module}.${name}`);
+  return {
+    kind: 'dense',
+    projections: { kind: 'separate', gate: projection('gate_proj'), up: projection('up_proj') },
+    down: projection('down_proj'),
+    activation,
+  };
+}
+
+/** Experts stored one by one: `<module>.<e>.{gate_proj, up_proj, down_proj}`, or under other names (w1, w3, w2). */
+export function separateExperts(
+  declaration: Declaration,
+  module: string,
+  count: number,
+  names: readonly [gate: string, up: string, down: string] = ['gate_proj', 'up_proj', 'down_proj'],
+): ExpertPlan[] {
+  return Array.from({ length: count }, (_, e) => {
+    const [gate, up, down] = names.map((name) => linearPlan(declaration, `${module}.${e}.${name}`)) as [
+      Linear,
+      Linear,
+      Linear,
+    ];
+    return { gate, up, down };
+  });
+}
+
+export const ROUTER_KEPT = 'router: small, and one wrong choice costs a whole expert';
+export const SHARED_GATE_KEPT = 'shared-expert gate: one output, nothing to save';
+
+/** The Linears that read a layer's mixer input. */
+export function mixerReaders(mixer: LayerPlan['mixer']): readonly Linear[] {
+  switch (mixer.kind) {
+    case 'attention':
+      return mixer.projections.kind === 'fused'
+        ? [mixer.projections.queryKeyValue]
+        : [mixer.projections.query, mixer.projections.key, mixer.projections.value];
+    case 'latent-attention':
+      return [mixer.query.kind === 'direct' ? mixer.query.projection : mixer.query.down, mixer.keyValueDown];
+    case 'gated-delta':
+      return mixer.projections.kind === 'fused'
+        ? [mixer.projections.qkvz, mixer.projections.ba]
+        : [mixer.projections.qkv, mixer.projections.z, mixer.projections.b, mixer.projections.a];
+    case 'short-convolution':
+      return [mixer.input];
+  }
+}
+
+/** The Linears that read a layer's feed-forward input, routers and shared-expert gates included. */
+export function feedForwardReaders(feedForward: LayerPlan['feedForward']): readonly Linear[] {
+  if (feedForward.kind === 'dense') return denseReaders(feedForward);
+  const { router, experts, shared } = feedForward;
+  return [
+    ...experts.flatMap(({ gate, up }) => [gate, up]),
+    ...(shared === null ? [] : [...denseReaders(shared.dense), ...(shared.gate === null ? [] : [shared.gate])]),
+    router,
+  ];
+}
+
+function denseReaders({ projections }: DensePlan): readonly Linear[] {
+  return projections.kind === 'fused' ? [projections.gateUp] : [projections.gate, projections.up];
+}
+
+/**
+ * The smoothing edges of a plain pre-norm layer: input norm → mixer, feed-forward norm → gate and up (experts, shared
+ * expert and router alike), v → o where the head counts allow, up → down of the dense or shared block and of every expert.
+ */
+export function preNormEdges(layer: Omit<LayerPlan, 'edges'>): SmoothingEdge[] {
+  const edges: SmoothingEdge[] = [];
+  const { inputNorm, mixer, feedForwardNorm, feedForward } = layer;
+  if (inputNorm !== null) {
+    edges.push({
+      name: 'input_norm → mixer',
+      source: { kind: 'norm', norm: inputNorm },
+      readers: mixerReaders(mixer),
+      tap: 'mixer-input',
+    });
+  }
+  edges.push(...valueEdges(mixer));
+  if (feedForwardNorm !== null) {
+    edges.push({
+      name: 'feed_forward_norm → gate, up',
+      source: { kind: 'norm', norm: feedForwardNorm },
+      readers: feedForwardReaders(feedForward),
+      tap: 'feed-forward-input',
+    });
+  }
+  edges.push(...downEdges(feedForward));
+  return edges;
+}
+
+/** v → o: valid when every value head feeds exactly one query head and nothing stands between. */
+export function valueEdges(mixer: LayerPlan['mixer']): SmoothingEdge[] {
+  if (mixer.kind !== 'attention' || mixer.projections.kind !== 'separate' || mixer.clip !== null) return [];
+  if (mixer.heads !== mixer.keyValueHeads) return [];
+  const source = { kind: 'linear', linear: mixer.projections.value, repeat: 1 } as const;
+  return [{ name: 'v → o', source, readers: [mixer.output], tap: 'mixer-output' }];
+}
+
+/** up → down: valid when the activation is applied to gate alone, so that up's rows scale the product linearly. */
+export function downEdges(feedForward: LayerPlan['feedForward']): SmoothingEdge[] {
+  if (feedForward.kind === 'dense') return denseDownEdges(feedForward, 'dense-down');
+  if (feedForward.activation.kind === 'clamped-swiglu') return [];
+  const experts = feedForward.experts.map(({ up, down }): SmoothingEdge => ({
+    name: 'up → down',
+    source: { kind: 'linear', linear: up, repeat: 1 },
+    readers: [down],
+    tap: 'expert-down',
+  }));
+  return [...experts, ...(feedForward.shared === null ? [] : denseDownEdges(feedForward.shared.dense, 'shared-down'))];
+}
+
+function denseDownEdges(
+  { projections, down, activation }: DensePlan,
+  tap: 'dense-down' | 'shared-down',
+): SmoothingEdge[] {
+  if (projections.kind === 'fused' || activation.kind === 'clamped-swiglu') return [];
+  return [{ name: 'up → down', source: { kind: 'linear', linear: projections.up, repeat: 1 }, readers: [down], tap }];
+}
+
+/** A pre-norm layer with the usual norm names and edges. */
+export function preNormLayer(
+  declaration: Declaration,
+  index: number,
+  blocks: Pick<LayerPlan, 'mixer' | 'feedForward'> & Partial<LayerPlan>,
+  offset: 0 | 1 = 0,
+): LayerPlan {
+  const prefix = `${declaration.root}.layers.${index}`;
+  const layer = {
+    index,
+    prefix,
+    inputNorm: normPlan(declaration, `${prefix}.input_layernorm`, offset),
+    mixerOutputNorm: null,
+    feedForwardNorm: normPlan(declaration, `${prefix}.post_attention_layernorm`, offset),
+    feedForwardOutputNorm: null,
+    residualScale: 1,
+    ...blocks,
+  };
+  return { ...layer, edges: blocks.edges ?? preNormEdges(layer) };
+}
+
+/** Embedding, final norm and head around a family's layers. */
+export function decoderPlan(
+  declaration: Declaration,
+  family: string,
+  layer: (index: number) => LayerPlan,
+  rest: Partial<Pick<ModelPlan, 'embedding' | 'finalNorm'>> & {
+    readonly head?: Partial<ModelPlan['head']>;
+    readonly kept?: readonly KeptModule[];
+  } = {},
+): ModelPlan {
+  const { config, source, root } = declaration;
+  const embedding = `${root}.embed_tokens.weight`;
+  const [vocabularySize] = source.shape(embedding);
+  const headModule = ['lm_head', root.replace(/\.?model$/, '.lm_head').replace(/^\./, '')].find((name) =>
+    source.has(`${name}.weight`),
+  );
+  const tied = headModule === undefined || config.boolean('tie_word_embeddings', false);
+  return {
+    architecture: config.architecture,
+    family,
+    hiddenSize: config.number('hidden_size'),
+    vocabularySize: vocabularySize!,
+    embedding: rest.embedding ?? { tensor: embedding, scale: 1 },
+    layers: Array.from({ length: config.number('num_hidden_layers') }, (_, index) => layer(index)),
+    finalNorm: rest.finalNorm ?? normPlan(declaration, `${root}.norm`),
+    head: {
+      weight: { tensor: tied || headModule === undefined ? embedding : `${headModule}.weight` },
+      bias: headModule !== undefined && source.has(`${headModule}.bias`) ? `${headModule}.bias` : null,
+      divisor: 1,
+      softcap: null,
+      ...rest.head,
+    },
+    kept: [
+      { pattern: 'lm_head', reason: 'output head: every token passes it, and runtimes expect it unquantized' },
+      ...(rest.kept ?? []),
+    ],
+  };
+}

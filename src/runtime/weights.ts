@@ -1,0 +1,110 @@
+import type { TensorSource } from '../checkpoint/tensor-source.js';
+import { InputError } from '../errors.js';
+import type { Binding, BlockContext } from '../graph/context.js';
+import type { Linear, VectorRef, WeightRef } from '../model/plan.js';
+import type { Feed } from './sessions.js';
+
+/** Where the layer pass takes its weights from; evaluation swaps it for a rounded view. */
+export interface WeightReader {
+  /** [out, in], contiguous. */
+  weight(ref: WeightRef): Feed;
+  vector(ref: VectorRef): Float32Array;
+  raw(tensor: string): Float32Array;
+}
+
+export function createWeightReader(source: TensorSource): WeightReader {
+  return {
+    weight: (ref) => readWeight(source, ref),
+    vector: (ref) => readVector(source, ref),
+    raw: (tensor) => source.read(tensor),
+  };
+}
+
+/** Reads one 2-D weight, out of a fused tensor where it is part of one: never more than one expert's share. */
+export function readWeight(source: TensorSource, ref: WeightRef): Feed {
+  const full = source.shape(ref.tensor);
+  const [outer, inner] = full.slice(ref.index === undefined ? 0 : 1) as [number, number];
+  const expert = ref.index === undefined ? {} : { index: ref.index };
+  if (ref.transposed === true) {
+    const stored = source.read(ref.tensor, expert);
+    const rows = ref.rows ?? { from: 0, to: inner, step: 1 };
+    return transposeColumns(stored, outer, inner, rows);
+  }
+  if (ref.rows === undefined) return { data: source.read(ref.tensor, expert), shape: [outer, inner] };
+  const { from, to, step } = ref.rows;
+  const span = source.read(ref.tensor, { ...expert, rows: [from, to] });
+  if (step === 1) return { data: span, shape: [to - from, inner] };
+  const count = Math.ceil((to - from) / step);
+  const data = new Float32Array(count * inner);
+  for (let row = 0; row < count; row++)
+    data.set(span.subarray(row * step * inner, (row * step + 1) * inner), row * inner);
+  return { data, shape: [count, inner] };
+}
+
+/** Columns from, to, step of a stored [in, out] become rows of [out, in]. Blocked, so that both sides stay in cache. */
+function transposeColumns(
+  stored: Float32Array,
+  inFeatures: number,
+  width: number,
+  rows: { from: number; to: number; step: number },
+): Feed {
+  const BLOCK = 32;
+  const count = Math.ceil((rows.to - rows.from) / rows.step);
+  const data = new Float32Array(count * inFeatures);
+  for (let rowBlock = 0; rowBlock < count; rowBlock += BLOCK) {
+    const rowEnd = Math.min(count, rowBlock + BLOCK);
+    for (let k = 0; k < inFeatures; k++) {
+      const base = k * width + rows.from;
+      for (let row = rowBlock; row < rowEnd; row++) data[row * inFeatures + k] = stored[base + row * rows.step]!;
+    }
+  }
+  return { data, shape: [count, inFeatures] };
+}
+
+export function readVector(source: TensorSource, ref: VectorRef): Float32Array {
+  const values = source.read(ref.tensor, ref.index === undefined ? undefined : { index: ref.index });
+  if (ref.rows === undefined) return values;
+  const { from, to, step } = ref.rows;
+  const part = new Float32Array(Math.ceil((to - from) / step));
+  for (let i = 0; i < part.length; i++) part[i] = values[from + i * step]!;
+  return part;
+}
+
+/** Loads everything a graph's bindings name. */
+export function loadBindings(reader: WeightReader, context: BlockContext): Record<string, Feed> {
+  const feeds: Record<string, Feed> = {};
+  for (const [name, binding] of context.bindings) feeds[name] = loadBinding(reader, binding);
+  return feeds;
+}
+
+function loadBinding(reader: WeightReader, binding: Binding): Feed {
+  switch (binding.kind) {
+    case 'weight':
+      return checked(reader.weight(binding.ref), binding.ref.tensor);
+    case 'vector': {
+      const data = reader.vector(binding.ref);
+      if (binding.offset === 1) for (let i = 0; i < data.length; i++) data[i]! += 1;
+      return checked({ data, shape: binding.shape ?? [data.length] }, binding.ref.tensor);
+    }
+    case 'raw':
+      return checked({ data: reader.raw(binding.tensor), shape: binding.shape }, binding.tensor);
+  }
+}
+
+/** A NaN in one weight would silently poison every statistic behind it. The sum is NaN or ±Infinity if any value is. */
+function checked(feed: Feed, tensor: string): Feed {
+  const { data } = feed;
+  let sum = 0;
+  for (let i = 0; i < data.length; i++) sum += data[i]!;
+  if (Number.isFinite(sum)) return feed;
+  const at = data.findIndex((value) => !Number.isFinite(value));
+  throw new InputError(`read tensor '${tensor}': wanted finite weights, got ${data[at]} at element ${at}`);
+}
+
+/** Weight, bias and shape of a Linear. */
+export function readLinear(
+  reader: WeightReader,
+  linear: Linear,
+): { readonly weight: Float32Array; readonly bias: Float32Array | null } {
+  return { weight: reader.weight(linear.weight).data, bias: linear.bias === null ? null : reader.vector(linear.bias) };
+}

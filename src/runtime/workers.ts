@@ -1,0 +1,104 @@
+import { Worker, type Transferable } from 'node:worker_threads';
+import { InputError } from '../errors.js';
+
+/** Messages between the orchestrating thread and a lane. */
+export type LaneRequest<Job> = { readonly id: number; readonly job: Job };
+export type LaneReply =
+  | { readonly id: number; readonly result: unknown }
+  | {
+      readonly id: number;
+      readonly error: { readonly name: string; readonly message: string; readonly stack: string | undefined };
+    }
+  | { readonly id: number; readonly progress: unknown };
+
+/**
+ * Worker threads with an onnxruntime of their own. onnxruntime blocks the thread it runs on, so the orchestrating
+ * thread never loads it and stays free for progress and signals.
+ */
+export interface Lanes<Jobs extends Record<string, { readonly job: object; readonly result: unknown }>> {
+  readonly count: number;
+  call<Kind extends keyof Jobs & string>(
+    lane: number,
+    kind: Kind,
+    job: Jobs[Kind]['job'],
+    onProgress?: (progress: unknown) => void,
+  ): Promise<Jobs[Kind]['result']>;
+  close(): Promise<void>;
+}
+
+/** Memory that a lane may use beside onnxruntime's and its typed arrays: JavaScript objects only. */
+const LANE_HEAP_MEGABYTES = 1024;
+
+export async function startLanes<Jobs extends Record<string, { readonly job: object; readonly result: unknown }>>(
+  entry: URL,
+  count: number,
+  setup: unknown,
+): Promise<Lanes<Jobs>> {
+  interface Pending {
+    resolve(result: unknown): void;
+    reject(error: Error): void;
+    progress?: ((progress: unknown) => void) | undefined;
+  }
+  const pending = new Map<number, Pending>();
+  let nextId = 0;
+  let failure: Error | null = null;
+  const workers = Array.from({ length: count }, (_, lane) => {
+    const worker = new Worker(entry, {
+      workerData: setup,
+      name: `lane-${lane}`,
+      resourceLimits: { maxOldGenerationSizeMb: LANE_HEAP_MEGABYTES },
+    });
+    worker.on('message', (reply: LaneReply) => {
+      const waiting = pending.get(reply.id);
+      if (waiting === undefined) return;
+      if ('progress' in reply) {
+        waiting.progress?.(reply.progress);
+        return;
+      }
+      pending.delete(reply.id);
+      if ('error' in reply) waiting.reject(revive(reply.error));
+      else waiting.resolve(reply.result);
+    });
+    const fail = (error: Error): void => {
+      failure = error;
+      for (const waiting of pending.values()) waiting.reject(error);
+      pending.clear();
+    };
+    worker.on('error', (error: Error) => fail(error));
+    worker.on('exit', (code) => {
+      if (code !== 0) fail(new Error(`lane ${lane} ended with code ${code}; it may have run out of memory`));
+    });
+    return worker;
+  });
+  return {
+    count,
+    call: (lane, kind, job, onProgress) =>
+      new Promise((resolve, reject) => {
+        if (failure !== null) {
+          reject(failure);
+          return;
+        }
+        const id = nextId++;
+        pending.set(id, { resolve: resolve as (result: unknown) => void, reject, progress: onProgress });
+        workers[lane]!.postMessage({ id, job: { kind, ...job } });
+      }),
+    async close() {
+      await Promise.all(workers.map((worker) => worker.terminate()));
+    },
+  };
+}
+
+/** Errors lose their class on the way; bad input must stay bad input. */
+function revive(error: { name: string; message: string; stack: string | undefined }): Error {
+  if (error.name === 'InputError') return new InputError(error.message);
+  const revived = new Error(error.message);
+  revived.name = error.name;
+  if (error.stack !== undefined) revived.stack = error.stack;
+  return revived;
+}
+
+/** A job's result with the buffers that move instead of being copied. */
+export interface Handled {
+  readonly result: unknown;
+  readonly transfer?: readonly Transferable[];
+}
