@@ -12,6 +12,7 @@ import {
   TypeProto_TensorSchema,
   TypeProtoSchema,
   ValueInfoProtoSchema,
+  type AttributeProto,
   type ValueInfoProto,
 } from 'onnx-buf';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
@@ -93,8 +94,6 @@ function gemmSession(transA: boolean, transB: boolean, alpha: number, addend: bo
 }
 
 function gemmModel(transA: boolean, transB: boolean, alpha: number, addend: boolean): Uint8Array {
-  const integer = (name: string, value: boolean) =>
-    create(AttributeProtoSchema, { name, type: AttributeProto_AttributeType.INT, i: value ? 1n : 0n });
   const operands = addend ? ['a', 'b', 'c'] : ['a', 'b'];
   const node = create(NodeProtoSchema, {
     opType: 'Gemm',
@@ -102,8 +101,8 @@ function gemmModel(transA: boolean, transB: boolean, alpha: number, addend: bool
     output: ['y'],
     attribute: [
       create(AttributeProtoSchema, { name: 'alpha', type: AttributeProto_AttributeType.FLOAT, f: alpha }),
-      integer('transA', transA),
-      integer('transB', transB),
+      switchAttribute('transA', transA),
+      switchAttribute('transB', transB),
     ],
   });
   const graph = create(GraphProtoSchema, {
@@ -119,6 +118,10 @@ function gemmModel(transA: boolean, transB: boolean, alpha: number, addend: bool
     opsetImport: [create(OperatorSetIdProtoSchema, { domain: '', version: OPSET })],
   });
   return toBinary(ModelProtoSchema, model);
+}
+
+function switchAttribute(name: string, value: boolean): AttributeProto {
+  return create(AttributeProtoSchema, { name, type: AttributeProto_AttributeType.INT, i: value ? 1n : 0n });
 }
 
 function matrixInfo(name: string): ValueInfoProto {

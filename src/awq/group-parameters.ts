@@ -1,0 +1,88 @@
+import { gemm } from '../runtime/matrix.js';
+import { diagonalBlock } from './layout.js';
+import { BLOCK, rowAt, setParameters, type WorkingLinear } from './working-linear.js';
+
+/** Ranges tried first, as shares of the min–max range, then at ± these steps about each winner. */
+const COARSE_RATIOS = [1, 1.1, 0.9, 0.8, 0.7, 0.6, 0.5];
+const FINE_STEPS = [-0.05, 0.05, -0.025, 0.025];
+
+/** Min–max parameters per row and group. */
+export function fitRange(linear: WorkingLinear): void {
+  const { kernel, lanes, width, groups, weight, scales, zeros } = linear;
+  const least = kernel.floats(lanes);
+  const most = kernel.floats(lanes);
+  const ratio = kernel.floats(lanes).fill(1);
+  for (let group = 0; group < groups; group++) {
+    kernel.extremes(rowAt(linear, weight, group * width), width, lanes, least.byteOffset, most.byteOffset);
+    const into = [rowAt(linear, scales, group), rowAt(linear, zeros, group)] as const;
+    setParameters(linear, { least, most }, { ratio, offset: 0 }, ...into);
+  }
+}
+
+/**
+ * Per row and group, the share of the min–max range whose rounding error δ has the least δ G_gg δᵀ, G_gg being the
+ * group's block of the Gram (for groups wider than 128 channels, its blocks of 128 along the diagonal). Coarse to fine:
+ * 0.5 … 1.1 in tenths, then ±0.05 and ±0.025 about the winner of each row. Without a Gram, the least δδᵀ.
+ */
+export async function fitClippedRange(linear: WorkingLinear, gram: Float32Array | null): Promise<void> {
+  fitRange(linear);
+  const { kernel, lanes, width, groups, inFeatures, levels, weight, scales, zeros } = linear;
+  const [least, most, scale, zero] = rows(linear);
+  const [loss, bestLoss, bestRatio, base] = rows(linear);
+  const widest = Math.min(width, BLOCK);
+  const error = kernel.floats(width * lanes);
+  const product = kernel.floats(widest * lanes);
+  const block = new Float32Array(widest * widest);
+
+  const measure = async (first: number): Promise<void> => {
+    loss.fill(0);
+    if (gram === null) {
+      kernel.laneDot(error.byteOffset, error.byteOffset, width, lanes, loss.byteOffset);
+      return;
+    }
+    for (let at = 0; at < width; at += widest) {
+      const size = Math.min(widest, width - at);
+      const square = block.subarray(0, size * size);
+      if (width > widest) diagonalBlock(gram, inFeatures, first + at, size, square);
+      const part = error.subarray(at * lanes, (at + size) * lanes);
+      await gemm(square, part, { m: size, n: lanes, k: size }, { out: product.subarray(0, size * lanes) });
+      kernel.laneDot(part.byteOffset, product.byteOffset, size, lanes, loss.byteOffset);
+    }
+  };
+
+  for (let group = 0; group < groups; group++) {
+    const first = group * width;
+    const channels = rowAt(linear, weight, first);
+    const [scaleAt, zeroAt] = [rowAt(linear, scales, group), rowAt(linear, zeros, group)];
+    if (gram !== null && width <= widest)
+      diagonalBlock(gram, inFeatures, first, width, block.subarray(0, width * width));
+    kernel.extremes(channels, width, lanes, least.byteOffset, most.byteOffset);
+    const attempt = async (ratio: Float32Array, offset: number): Promise<void> => {
+      setParameters(linear, { least, most }, { ratio, offset }, scale.byteOffset, zero.byteOffset);
+      kernel.roundGroup(channels, width, lanes, scale.byteOffset, zero.byteOffset, levels.half, 0, error.byteOffset);
+      await measure(first);
+      kernel.keepBetter(
+        lanes,
+        loss.byteOffset,
+        ratio.byteOffset,
+        offset,
+        scale.byteOffset,
+        zero.byteOffset,
+        bestLoss.byteOffset,
+        bestRatio.byteOffset,
+        scaleAt,
+        zeroAt,
+      );
+    };
+    bestLoss.fill(Infinity);
+    bestRatio.fill(1);
+    base.fill(0);
+    for (const ratio of COARSE_RATIOS) await attempt(base, ratio);
+    base.set(bestRatio);
+    for (const step of FINE_STEPS) await attempt(base, step);
+  }
+}
+
+function rows({ kernel, lanes }: WorkingLinear): [Float32Array, Float32Array, Float32Array, Float32Array] {
+  return [kernel.floats(lanes), kernel.floats(lanes), kernel.floats(lanes), kernel.floats(lanes)];
+}
