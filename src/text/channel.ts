@@ -11,3 +11,7 @@ export function zeroChannels(): Record<Channel, number> {
 export function channelIndex(channel: Channel): number {
   return CHANNELS.indexOf(channel);
 }
+
+export function addCounts(into: Record<Channel, number>, counts: Readonly<Record<Channel, number>>): void {
+  for (const channel of CHANNELS) into[channel] += counts[channel];
+}

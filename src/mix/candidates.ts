@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto';
+import type { Sequence } from './sequence.js';
+
+/** The sequences of one sample with its place in the draw. */
+export interface Candidate {
+  readonly sequences: readonly Sequence[];
+  /** Uniform in [0, 1) by seed, source and record: the lowest are drawn first, whatever order samples came in. */
+  readonly draw: number;
+  readonly tokens: number;
+}
+
+/** A group from which tokens are drawn to a quota: one language of one source. */
+export interface Stratum {
+  readonly source: string;
+  readonly language: string;
+}
+
+const DRAW_BITS = 48;
+
+/** A reproducible uniform number for a sample: no state, so neither workers nor the order of reading can change a mix. */
+export function drawOf(seed: number, source: string, recordId: string): number {
+  const digest = createHash('sha256').update(`${seed}\0${source}\0${recordId}`).digest();
+  return digest.readUIntBE(0, DRAW_BITS / 8) / 2 ** DRAW_BITS;
+}
+
+/**
+ * Keeps, of an endless stream, the samples with the lowest draws of every stratum, up to `capacity` tokens each: a uniform
+ * sample without replacement in memory that does not grow with the input.
+ */
+export class CandidatePool {
+  readonly #capacity: number;
+  readonly #strata = new Map<string, { readonly key: Stratum; readonly heap: Candidate[]; tokens: number }>();
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  add(key: Stratum, candidate: Candidate): void {
+    const name = `${key.source}\0${key.language}`;
+    const stratum = this.#strata.get(name) ?? { key, heap: [], tokens: 0 };
+    this.#strata.set(name, stratum);
+    push(stratum.heap, candidate);
+    stratum.tokens += candidate.tokens;
+    for (
+      let top = stratum.heap[0];
+      top !== undefined && stratum.tokens - top.tokens >= this.#capacity;
+      top = stratum.heap[0]
+    ) {
+      stratum.tokens -= top.tokens;
+      pop(stratum.heap);
+    }
+  }
+
+  /** Every stratum with its candidates by rising draw; strata by source and language. */
+  strata(): { readonly key: Stratum; readonly candidates: readonly Candidate[] }[] {
+    return [...this.#strata.entries()]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([, { key, heap }]) => ({ key, candidates: [...heap].sort(byDraw) }));
+  }
+}
+
+/** By draw; the record settles the 2⁻⁴⁸ case. */
+function byDraw(a: Candidate, b: Candidate): number {
+  if (a.draw !== b.draw) return a.draw - b.draw;
+  return (a.sequences[0]?.recordId ?? '') < (b.sequences[0]?.recordId ?? '') ? -1 : 1;
+}
+
+/** A binary heap with the highest draw on top. */
+function push(heap: Candidate[], candidate: Candidate): void {
+  let at = heap.length;
+  heap.push(candidate);
+  while (at > 0) {
+    const parent = (at - 1) >> 1;
+    const above = heap[parent];
+    if (above === undefined || byDraw(above, candidate) >= 0) break;
+    heap[at] = above;
+    at = parent;
+  }
+  heap[at] = candidate;
+}
+
+function pop(heap: Candidate[]): void {
+  const last = heap.pop();
+  if (last === undefined || heap.length === 0) return;
+  let at = 0;
+  for (;;) {
+    let child = 2 * at + 1;
+    const [left, right] = [heap[child], heap[child + 1]];
+    if (left === undefined) break;
+    if (right !== undefined && byDraw(right, left) > 0) child++;
+    const larger = heap[child];
+    if (larger === undefined || byDraw(larger, last) <= 0) break;
+    heap[at] = larger;
+    at = child;
+  }
+  heap[at] = last;
+}

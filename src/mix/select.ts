@@ -1,0 +1,132 @@
+import { forLanguage } from '../text/language-tag.js';
+import type { Candidate, Stratum } from './candidates.js';
+import type { Sequence } from './sequence.js';
+
+export interface Quotas {
+  /** Tokens in all; null takes everything. */
+  readonly tokens: number | null;
+  /** Relative weight of each source; 1 where it names none. */
+  readonly sourceWeights: ReadonlyMap<string, number>;
+  /** Relative weight of each language within a source; `default` for the others. */
+  readonly languageWeights: ReadonlyMap<string, number>;
+}
+
+/** What a stratum was to give, and gave, in tokens. */
+export interface QuotaReport extends Stratum {
+  readonly target: number;
+  readonly available: number;
+  readonly taken: number;
+}
+
+export interface Selection {
+  readonly sequences: readonly Sequence[];
+  readonly quotas: readonly QuotaReport[];
+}
+
+interface Queue {
+  readonly key: Stratum;
+  readonly sequences: readonly Sequence[];
+  readonly available: number;
+  readonly weight: number;
+  next: number;
+  taken: number;
+}
+
+/**
+ * Draws sequences to the budget: sources share it by weight, the languages of a source share its part by weight, and what
+ * a stratum cannot fill goes to the others in proportion. Within a stratum every sample gives one window before any gives
+ * a second, so that one long trajectory does not eat a quota. The budget is never exceeded.
+ */
+export function selectSequences(
+  strata: readonly { readonly key: Stratum; readonly candidates: readonly Candidate[] }[],
+  quotas: Quotas,
+): Selection {
+  const queues = strata.map(({ key, candidates }): Queue => {
+    const sequences = interleaveWindows(candidates);
+    const available = sequences.reduce((sum, sequence) => sum + sequence.inputIds.length, 0);
+    return { key, sequences, available, weight: strataWeight(key, strata, quotas), next: 0, taken: 0 };
+  });
+  const budget = quotas.tokens ?? Number.POSITIVE_INFINITY;
+  const targets = shareBudget(queues, budget);
+  const chosen: Sequence[] = [];
+  let left = budget;
+  const take = (queue: Queue, limit: number) => {
+    const sequence = queue.sequences[queue.next];
+    if (sequence === undefined || sequence.inputIds.length > limit) return false;
+    queue.next++;
+    queue.taken += sequence.inputIds.length;
+    left -= sequence.inputIds.length;
+    chosen.push(sequence);
+    return true;
+  };
+  for (const [index, queue] of queues.entries()) {
+    while (take(queue, Math.min((targets[index] ?? 0) - queue.taken, left)));
+  }
+  // What whole sequences left over goes to whoever is furthest below its target and has one that still fits.
+  for (let took = true; took;) {
+    const needy = queues
+      .filter((queue) => queue.weight > 0)
+      .map((queue) => ({ queue, missing: missingShare(queue, targets[queues.indexOf(queue)] ?? 0) }))
+      .sort((a, b) => b.missing - a.missing);
+    took = needy.some(({ queue }) => take(queue, left));
+  }
+  return {
+    sequences: chosen,
+    quotas: queues.map((queue, index) => ({
+      ...queue.key,
+      target: Math.round(Math.min(targets[index] ?? 0, queue.available)),
+      available: queue.available,
+      taken: queue.taken,
+    })),
+  };
+}
+
+function missingShare(queue: Queue, target: number): number {
+  return (target - queue.taken) / Math.max(1, target);
+}
+
+/** First a window of every sample in the order of the draw, then a second one, …; each sample's windows begin anywhere. */
+function interleaveWindows(candidates: readonly Candidate[]): Sequence[] {
+  const rounds: Sequence[][] = [];
+  for (const { sequences, draw } of candidates) {
+    // The draw's lower digits choose where the sample's windows start, so that not every trajectory gives its opening.
+    const first = Math.floor(((draw * 65_536) % 1) * sequences.length);
+    for (let round = 0; round < sequences.length; round++) {
+      const sequence = sequences[(first + round) % sequences.length];
+      if (sequence !== undefined) (rounds[round] ??= []).push(sequence);
+    }
+  }
+  return rounds.flat();
+}
+
+function strataWeight(key: Stratum, strata: readonly { readonly key: Stratum }[], quotas: Quotas): number {
+  const weightOf = (language: string) =>
+    forLanguage(quotas.languageWeights, language, quotas.languageWeights.get('default') ?? 1);
+  const siblings = strata.filter((other) => other.key.source === key.source);
+  const sum = siblings.reduce((total, other) => total + weightOf(other.key.language), 0);
+  return sum === 0 ? 0 : ((quotas.sourceWeights.get(key.source) ?? 1) * weightOf(key.language)) / sum;
+}
+
+/** Water-filling: shares by weight, capped by what there is, the rest shared again among those with more. */
+function shareBudget(queues: readonly Queue[], budget: number): number[] {
+  if (!Number.isFinite(budget)) return queues.map((queue) => (queue.weight > 0 ? queue.available : 0));
+  const targets = queues.map(() => 0);
+  const open = new Set(queues.keys());
+  let left = budget;
+  for (;;) {
+    const weights = [...open].reduce((sum, index) => sum + (queues[index]?.weight ?? 0), 0);
+    if (weights <= 0 || left <= 0) return targets;
+    const full = [...open].filter(
+      (index) => (queues[index]?.available ?? 0) <= (left * (queues[index]?.weight ?? 0)) / weights,
+    );
+    if (full.length === 0) {
+      for (const index of open) targets[index] = (left * (queues[index]?.weight ?? 0)) / weights;
+      return targets;
+    }
+    for (const index of full) {
+      targets[index] = queues[index]?.available ?? 0;
+      left -= targets[index];
+      open.delete(index);
+    }
+  }
+}

@@ -1,0 +1,28 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Tokenizer } from '../text/tokenizer.js';
+import { toArrowFiles } from './arrow.js';
+import { writeFileAtomically } from './atomic-file.js';
+import { toRow } from './columns.js';
+import { toParquet } from './parquet.js';
+import type { Mix, MixManifest } from './sequence.js';
+
+export const MANIFEST_FILE = 'manifest.json';
+export const PARQUET_FILE = 'mix.parquet';
+
+/**
+ * Writes a mix folder: `mix.parquet`, the Arrow files of `datasets.load_from_disk`, and `manifest.json` last, so that a
+ * folder with a manifest is whole. The same mix gives the same bytes.
+ */
+export async function writeMix(
+  folder: string,
+  mix: Mix & { readonly manifest: MixManifest },
+  tokenizer: Pick<Tokenizer, 'decode'>,
+): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await rm(join(folder, MANIFEST_FILE), { force: true });
+  const rows = mix.sequences.map((sequence) => toRow(sequence, tokenizer));
+  await writeFileAtomically(join(folder, PARQUET_FILE), toParquet(rows));
+  for (const { name, content } of await toArrowFiles(rows)) await writeFileAtomically(join(folder, name), content);
+  await writeFileAtomically(join(folder, MANIFEST_FILE), `${JSON.stringify(mix.manifest, null, 2)}\n`);
+}
