@@ -32,7 +32,7 @@ export function shrink(
 export function smoothGram(
   gram: Float32Array,
   scales: Float32Array,
-  target = new Float32Array(gram.length),
+  target: Float32Array = new Float32Array(gram.length),
 ): Float32Array {
   const n = scales.length;
   const inverse = scales.map((scale) => 1 / scale);

@@ -1,6 +1,7 @@
 import { InputError } from '../errors.js';
 import type { TensorSource } from '../checkpoint/tensor-source.js';
 import type { ModelConfig } from './config.js';
+import { preNormEdges } from './edges.js';
 import type {
   Activation,
   AttentionPlan,
@@ -11,7 +12,6 @@ import type {
   Linear,
   ModelPlan,
   NormPlan,
-  SmoothingEdge,
 } from './plan.js';
 
 /** What a family declares with: the config, the tensors that exist, and where the decoder's names begin. */
@@ -151,96 +151,6 @@ export function separateExperts(
 
 export const ROUTER_KEPT = 'router: small, and one wrong choice costs a whole expert';
 export const SHARED_GATE_KEPT = 'shared-expert gate: one output, nothing to save';
-
-/** The Linears that read a layer's mixer input. */
-export function mixerReaders(mixer: LayerPlan['mixer']): readonly Linear[] {
-  switch (mixer.kind) {
-    case 'attention':
-      return mixer.projections.kind === 'fused'
-        ? [mixer.projections.queryKeyValue]
-        : [mixer.projections.query, mixer.projections.key, mixer.projections.value];
-    case 'latent-attention':
-      return [mixer.query.kind === 'direct' ? mixer.query.projection : mixer.query.down, mixer.keyValueDown];
-    case 'gated-delta':
-      return mixer.projections.kind === 'fused'
-        ? [mixer.projections.qkvz, mixer.projections.ba]
-        : [mixer.projections.qkv, mixer.projections.z, mixer.projections.b, mixer.projections.a];
-    case 'short-convolution':
-      return [mixer.input];
-  }
-}
-
-/** The Linears that read a layer's feed-forward input, routers and shared-expert gates included. */
-export function feedForwardReaders(feedForward: LayerPlan['feedForward']): readonly Linear[] {
-  if (feedForward.kind === 'dense') return denseReaders(feedForward);
-  const { router, experts, shared } = feedForward;
-  return [
-    ...experts.flatMap(({ gate, up }) => [gate, up]),
-    ...(shared === null ? [] : [...denseReaders(shared.dense), ...(shared.gate === null ? [] : [shared.gate])]),
-    router,
-  ];
-}
-
-function denseReaders({ projections }: DensePlan): readonly Linear[] {
-  return projections.kind === 'fused' ? [projections.gateUp] : [projections.gate, projections.up];
-}
-
-/**
- * The smoothing edges of a plain pre-norm layer: input norm → mixer, feed-forward norm → gate and up (experts, shared
- * expert and router alike), v → o where the head counts allow, up → down of the dense or shared block and of every expert.
- */
-export function preNormEdges(layer: Omit<LayerPlan, 'edges'>): SmoothingEdge[] {
-  const edges: SmoothingEdge[] = [];
-  const { inputNorm, mixer, feedForwardNorm, feedForward } = layer;
-  if (inputNorm !== null) {
-    edges.push({
-      name: 'input_norm → mixer',
-      source: { kind: 'norm', norm: inputNorm },
-      readers: mixerReaders(mixer),
-      tap: 'mixer-input',
-    });
-  }
-  edges.push(...valueEdges(mixer));
-  if (feedForwardNorm !== null) {
-    edges.push({
-      name: 'feed_forward_norm → gate, up',
-      source: { kind: 'norm', norm: feedForwardNorm },
-      readers: feedForwardReaders(feedForward),
-      tap: 'feed-forward-input',
-    });
-  }
-  edges.push(...downEdges(feedForward));
-  return edges;
-}
-
-/** v → o: valid when every value head feeds exactly one query head and nothing stands between. */
-export function valueEdges(mixer: LayerPlan['mixer']): SmoothingEdge[] {
-  if (mixer.kind !== 'attention' || mixer.projections.kind !== 'separate' || mixer.clip !== null) return [];
-  if (mixer.heads !== mixer.keyValueHeads) return [];
-  const source = { kind: 'linear', linear: mixer.projections.value, repeat: 1 } as const;
-  return [{ name: 'v → o', source, readers: [mixer.output], tap: 'mixer-output' }];
-}
-
-/** up → down: valid when the activation is applied to gate alone, so that up's rows scale the product linearly. */
-export function downEdges(feedForward: LayerPlan['feedForward']): SmoothingEdge[] {
-  if (feedForward.kind === 'dense') return denseDownEdges(feedForward, 'dense-down');
-  if (feedForward.activation.kind === 'clamped-swiglu') return [];
-  const experts = feedForward.experts.map(({ up, down }): SmoothingEdge => ({
-    name: 'up → down',
-    source: { kind: 'linear', linear: up, repeat: 1 },
-    readers: [down],
-    tap: 'expert-down',
-  }));
-  return [...experts, ...(feedForward.shared === null ? [] : denseDownEdges(feedForward.shared.dense, 'shared-down'))];
-}
-
-function denseDownEdges(
-  { projections, down, activation }: DensePlan,
-  tap: 'dense-down' | 'shared-down',
-): SmoothingEdge[] {
-  if (projections.kind === 'fused' || activation.kind === 'clamped-swiglu') return [];
-  return [{ name: 'up → down', source: { kind: 'linear', linear: projections.up, repeat: 1 }, readers: [down], tap }];
-}
 
 /** A pre-norm layer with the usual norm names and edges. */
 export function preNormLayer(

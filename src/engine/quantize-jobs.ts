@@ -1,0 +1,100 @@
+import type { ScaleCandidate } from '../awq/scale-search.js';
+import type { RoundingSettings, SearchSettings } from '../awq/settings.js';
+import type { TargetSettings } from '../awq/targets.js';
+import type { EncodedTensor } from '../checkpoint/encode.js';
+import type { RowStoreDescriptor } from '../runtime/row-store.js';
+import type { ExpertAssignments, ForwardJobs, SharedRouting } from './jobs.js';
+
+/** Everything that decides what a quantized model looks like, besides the model and the mix. */
+export interface QuantizeSettings extends TargetSettings {
+  readonly format: 'compressed-tensors' | 'autoawq';
+  /** Tokens' worth of the layer's statistics that each expert starts with: 0 routed only, Infinity the layer alone. */
+  readonly shrinkage: number;
+  readonly search: SearchSettings;
+  readonly rounding: RoundingSettings;
+  readonly scaleDtype: 'BF16' | 'F16';
+}
+
+/** What became of one Linear. */
+export interface LinearResult {
+  readonly module: string;
+  readonly tensors: readonly EncodedTensor[];
+  /** √(tr ΔGΔᵀ / tr WGWᵀ) under the statistics it was quantized with. */
+  readonly relativeError: number;
+  readonly loss: number;
+}
+
+/** What became of one expert. */
+export interface ExpertResult {
+  readonly expert: number;
+  readonly tokens: number;
+  /** Share of its own tokens in its statistics: n / (n + κ). */
+  readonly ownShare: number;
+  readonly downRatio: number | null;
+  readonly downLossBefore: number;
+  readonly downLoss: number;
+  readonly linears: readonly LinearResult[];
+}
+
+export interface CalibrationJobs extends ForwardJobs {
+  /** Σ over output rows of each module's relative weight magnitude (AWQ's w), [in], and how many rows. */
+  magnitude: {
+    job: { readonly layer: number; readonly modules: readonly string[] };
+    result: { readonly sum: Float64Array; readonly rows: number };
+  };
+  /** Losses of the candidates, summed over the modules. `gram` is the mean xxᵀ of their input. */
+  searchLinears: {
+    job: {
+      readonly layer: number;
+      readonly modules: readonly string[];
+      readonly ofModules: number;
+      readonly gram: Float32Array;
+      readonly candidates: readonly ScaleCandidate[];
+    };
+    result: Float64Array;
+  };
+  /** Quantizes Linears that read one input. `outputScales` divides the rows of a module that a later edge smoothed. */
+  quantizeLinears: {
+    job: {
+      readonly layer: number;
+      readonly modules: readonly string[];
+      readonly gram: Float32Array;
+      readonly inputScales: Float32Array | null;
+      readonly outputScales: Readonly<Record<string, Float32Array>>;
+    };
+    result: readonly LinearResult[];
+  };
+  /**
+   * Runs experts on their tokens, adds their outputs to the accumulator, quantizes down_proj, and sums the losses of the
+   * candidates for gate and up. The lane keeps what `quantizeExperts` needs.
+   */
+  calibrateExperts: {
+    job: {
+      readonly layer: number;
+      readonly experts: readonly number[];
+      readonly expertsInput: RowStoreDescriptor;
+      readonly accumulator: RowStoreDescriptor;
+      readonly routing: SharedRouting;
+      readonly assignments: ExpertAssignments;
+      /** Evenly spaced tokens that every expert sees for its layer-wide statistics. */
+      readonly sample: Int32Array;
+      /** Mean xxᵀ over all tokens of the layer. */
+      readonly layerGram: Float32Array;
+      readonly candidates: readonly ScaleCandidate[];
+    };
+    result: { readonly losses: Float64Array; readonly experts: readonly ExpertResult[] };
+  };
+  /** Quantizes gate and up of the experts that this lane calibrated. */
+  quantizeExperts: {
+    job: {
+      readonly layer: number;
+      readonly experts: readonly number[];
+      readonly expertsInput: RowStoreDescriptor;
+      readonly routing: SharedRouting;
+      readonly assignments: ExpertAssignments;
+      readonly layerGram: Float32Array;
+      readonly scales: Float32Array | null;
+    };
+    result: readonly { readonly expert: number; readonly linears: readonly LinearResult[] }[];
+  };
+}
