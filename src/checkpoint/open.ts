@@ -29,6 +29,9 @@ const DECODERS: Readonly<Record<QuantizationMethod, readonly Decoder[]>> = {
   awq: [autoawqWeights],
 };
 
+/** Scales of activations and of the key/value cache: a quantized runtime's business, not part of the weights. */
+const RUNTIME_SCALE = /\.(input|output|q|k|v)_scale$/;
+
 /**
  * Opens a model folder for reading. Headers are parsed and checked now, data is read by slice on demand.
  *
@@ -115,7 +118,8 @@ function logicalTensors(
     }
   }
   for (const info of raw.infos.values()) {
-    if (!parts.has(info.name)) decoded.set(info.name, plainTensor(raw, info));
+    const leftover = decoders.length > 0 && RUNTIME_SCALE.test(info.name);
+    if (!parts.has(info.name) && !leftover) decoded.set(info.name, plainTensor(raw, info));
   }
   return decoded;
 }

@@ -1,0 +1,96 @@
+import { mkdir, open, rename, statfs, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { InputError } from '../errors.js';
+import { codeOf, messageOf } from './system-error.js';
+
+/** Ends the name of every file that is not complete yet. */
+export const PARTIAL_SUFFIX = '.partial';
+
+/** Files are copied in pieces of this size. */
+const COPY_BYTES = 4 << 20;
+
+/** Runs a write; failures of the system (full disk, quota, permissions) become an InputError that names the file. */
+export async function writing<T>(path: string, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write();
+  } catch (error) {
+    if (codeOf(error) === undefined) throw error;
+    const full = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(codeOf(error) ?? '');
+    const advice = full ? '; free some space, then resume' : '';
+    throw new InputError(`write file '${path}': ${messageOf(error)}${advice}`, { cause: error });
+  }
+}
+
+/** Writes all of `bytes` at `position`. */
+export async function writeFully(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
+  }
+}
+
+/** Puts a whole file in place: temporary name, fsync, rename, fsync of the folder. Creates missing folders. */
+export async function writeFileDurably(path: string, content: Uint8Array | string): Promise<void> {
+  const bytes = typeof content === 'string' ? new TextEncoder().encode(content) : content;
+  await putInPlace(path, (handle) => writeFully(handle, bytes, 0));
+}
+
+/** `writeFileDurably` with the content of another file, in bounded pieces. */
+export async function copyFileDurably(from: string, to: string): Promise<void> {
+  const source = await open(from, 'r');
+  try {
+    await putInPlace(to, async (handle) => {
+      const buffer = new Uint8Array(COPY_BYTES);
+      for (let position = 0; ;) {
+        const { bytesRead } = await source.read(buffer, 0, buffer.length, position);
+        if (bytesRead === 0) return;
+        await writeFully(handle, buffer.subarray(0, bytesRead), position);
+        position += bytesRead;
+      }
+    });
+  } finally {
+    await source.close();
+  }
+}
+
+async function putInPlace(path: string, fill: (handle: FileHandle) => Promise<void>): Promise<void> {
+  await writing(path, async () => {
+    await mkdir(dirname(path), { recursive: true });
+    const partial = path + PARTIAL_SUFFIX;
+    const handle = await open(partial, 'w');
+    try {
+      await fill(handle);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(partial, path);
+    await syncFolder(dirname(path));
+  });
+}
+
+/** Makes renames within the folder durable, where the system lets folders be opened. */
+export async function syncFolder(path: string): Promise<void> {
+  let handle: FileHandle;
+  try {
+    handle = await open(path, 'r');
+  } catch (error) {
+    // Windows does not open folders.
+    if (codeOf(error) === 'EPERM' || codeOf(error) === 'EISDIR') return;
+    throw error;
+  }
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Throws InputError unless the file system has room for `bytes` more. */
+export async function assertFreeSpace(directory: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(directory);
+  const free = bavail * bsize;
+  if (free < bytes) {
+    throw new InputError(`write checkpoint '${join(directory)}': wanted ${bytes} bytes of free space, got ${free}`);
+  }
+}
