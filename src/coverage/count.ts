@@ -1,0 +1,175 @@
+import type { SparseCounts } from '../mix/balance-counts.js';
+import { type Sequence, sampleKey } from '../mix/sequence.js';
+import { describeCoverage } from './describe.js';
+import type { Coverage, CoverageModel } from './coverage.js';
+import { groupBy } from './groups.js';
+import { bitWords, createLayerCounts, foldSamples, GATE_UNIT, type LayerCounts } from './layer-counts.js';
+import type { RoutingBatch } from './routing.js';
+import { saturationBins } from './saturation.js';
+import { createSparseRouting } from './sparse-routing.js';
+
+export interface CoverageCounterOptions {
+  /** The audited sequences; `RoutingBatch.sequenceOf` points into them. */
+  readonly sequences: readonly Sequence[];
+  /** Least routed tokens of every cell; in a dense model, least tokens of every language. */
+  readonly floor: number;
+  /** Language → least tokens of that language in the mix. */
+  readonly floors?: Readonly<Record<string, number>>;
+  /** Keep every sequence's own counts too, for balanced selection and the routing cache. */
+  readonly perSequence?: boolean;
+}
+
+export interface CoverageCounter {
+  /** Counts a run of tokens of one layer; batches may come in any size and order, each token of a layer once. */
+  add(batch: RoutingBatch): void;
+  /** Notes tokens fed to the cells of a layer against the router's choice, [experts]; reported apart. */
+  addForced(layer: number, tokens: ArrayLike<number>): void;
+  /** @throws Error when a layer has not seen every token of every sequence. */
+  finish(options: { readonly model: CoverageModel }): Coverage;
+  /** Counts of every sequence, cells numbered layer by layer; only with `perSequence`, once, after the last batch. */
+  sparseCounts(): SparseCounts;
+}
+
+/**
+ * Counts what the router chose. Exact at any batch size and order: all sums are of whole numbers. Memory grows with
+ * cells × (languages + categories + sources), and with cells × samples bits of the layer at hand, never with tokens.
+ */
+export function createCoverageCounter(options: CoverageCounterOptions): CoverageCounter {
+  const { sequences } = options;
+  const lengths = Int32Array.from(sequences, ({ inputIds }) => inputIds.length);
+  const tokens = lengths.reduce((sum, length) => sum + length, 0);
+  const samples = groupBy(sequences, sampleKey);
+  const languages = groupBy(sequences, ({ language }) => language);
+  const categories = groupBy(sequences, ({ category }) => category);
+  const sources = groupBy(sequences, ({ source }) => source);
+  const bins = saturationBins(lengths);
+  const groupings = [languages.of, categories.of, sources.of, bins.of];
+  const groupSizes = [languages.names.length, categories.names.length, sources.names.length, bins.bins];
+  const sparse = options.perSequence === true ? createSparseRouting(lengths) : null;
+  const layers = new Map<number, LayerCounts>();
+  let run = createRun(0);
+
+  const countsOf = (batch: RoutingBatch): LayerCounts => {
+    let counts = layers.get(batch.layer);
+    if (counts === undefined) {
+      counts = createLayerCounts(batch, groupSizes, samples.names.length);
+      layers.set(batch.layer, counts);
+    }
+    if (counts.experts !== batch.experts || counts.topK !== batch.topK) {
+      throw new Error(`count layer ${batch.layer}: ${batch.experts} experts, top ${batch.topK}, differ from before`);
+    }
+    if (run.routed.length < batch.experts) run = createRun(batch.experts);
+    return counts;
+  };
+
+  /** Adds the tokens [from, to) of a batch, all of one sequence. */
+  const addRun = (counts: LayerCounts, batch: RoutingBatch, sequence: number, from: number, to: number): void => {
+    const { experts, topK, gateUnits, channels } = counts;
+    const { chosen, weights, positionOf } = batch;
+    const sequenceChannels = sequences[sequence]!.channels;
+    let touched = 0;
+    for (let t = from; t < to; t++) {
+      const channelRow = sequenceChannels[positionOf[t]!]! * experts;
+      for (let slot = t * topK; slot < (t + 1) * topK; slot++) {
+        const expert = chosen[slot]!;
+        if (!(expert >= 0 && expert < experts)) {
+          throw new Error(`count layer ${batch.layer}: expert ${expert} chosen of ${experts}`);
+        }
+        const before = run.routed[expert]!;
+        if (before === 0) run.touched[touched++] = expert;
+        run.routed[expert] = before + 1;
+        gateUnits[expert]! += Math.round(weights[slot]! / GATE_UNIT);
+        channels[channelRow + expert]! += 1;
+      }
+    }
+    const sample = samples.of[sequence]!;
+    const [word, bit] = [sample >>> 5, 1 << (sample & 31)];
+    const words = bitWords(samples.names.length);
+    const perGroup = groupings.map((of) => of[sequence]! * experts);
+    for (let i = 0; i < touched; i++) {
+      const expert = run.touched[i]!;
+      const routed = run.routed[expert]!;
+      run.counts[i] = routed;
+      run.routed[expert] = 0;
+      counts.routed[expert]! += routed;
+      counts.seen![expert * words + word]! |= bit;
+      for (let g = 0; g < perGroup.length; g++) counts.groups[g]![perGroup[g]! + expert]! += routed;
+    }
+    sparse?.add(batch.layer, sequence, run.touched, run.counts, touched);
+  };
+
+  return {
+    add(batch) {
+      const counts = countsOf(batch);
+      const { sequenceOf, positionOf } = batch;
+      counts.tokens += sequenceOf.length;
+      if (counts.tokens > tokens) {
+        throw new Error(`count layer ${batch.layer}: ${counts.tokens} tokens seen of ${tokens}`);
+      }
+      for (let from = 0, to = 0; from < sequenceOf.length; from = to) {
+        const sequence = sequenceOf[from]!;
+        const length = lengths[sequence];
+        if (length === undefined) throw new Error(`count layer ${batch.layer}: there is no sequence ${sequence}`);
+        for (; to < sequenceOf.length && sequenceOf[to] === sequence; to++) {
+          const position = positionOf[to]!;
+          if (position >= 0 && position < length) continue;
+          throw new Error(`count layer ${batch.layer}: position ${position} in a sequence of ${length} tokens`);
+        }
+        addRun(counts, batch, sequence, from, to);
+      }
+      if (counts.tokens === tokens) foldSamples(counts);
+    },
+    addForced(layer, forced) {
+      const counts = layers.get(layer);
+      if (counts === undefined) throw new Error(`count forced tokens: layer ${layer} has no routing yet`);
+      counts.forced ??= new Float64Array(counts.experts);
+      for (let e = 0; e < counts.experts; e++) counts.forced[e]! += forced[e]!;
+    },
+    finish({ model }) {
+      const { floor, floors = {} } = options;
+      return describeCoverage({
+        model,
+        sequences,
+        floor,
+        floors,
+        samples: samples.names.length,
+        layers: completeLayers(layers, tokens),
+        groupings: { languages, categories, sources },
+        bins,
+      });
+    },
+    sparseCounts() {
+      if (sparse === null) throw new Error('sparse counts were not asked for: pass perSequence');
+      const firstCell = new Map<number, number>();
+      let cells = 0;
+      for (const { layer, experts } of completeLayers(layers, tokens)) {
+        firstCell.set(layer, cells);
+        cells += experts;
+      }
+      return sparse.finish(firstCell, cells);
+    },
+  };
+}
+
+/** The layers in rising order. */
+function completeLayers(layers: ReadonlyMap<number, LayerCounts>, tokens: number): LayerCounts[] {
+  const rising = [...layers.values()].sort((a, b) => a.layer - b.layer);
+  for (const counts of rising) {
+    if (counts.tokens !== tokens) {
+      throw new Error(`finish coverage: layer ${counts.layer} saw ${counts.tokens} of ${tokens} tokens`);
+    }
+    foldSamples(counts);
+  }
+  return rising;
+}
+
+/** Scratch for one sequence's stretch of a batch. */
+interface Run {
+  readonly routed: Uint32Array;
+  readonly touched: Int32Array;
+  readonly counts: Uint32Array;
+}
+
+function createRun(experts: number): Run {
+  return { routed: new Uint32Array(experts), touched: new Int32Array(experts), counts: new Uint32Array(experts) };
+}
