@@ -22,15 +22,18 @@ const FIXED_DATE = new Date('2026-03-02T09:00:00Z');
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const read = (file) => fs.readFileSync(file, 'utf8');
 
-/** The only edit made to an output: running times that a tool prints are taken out. */
+/** The only edits made to an output: running times and thread numbers that a tool prints are taken out. */
 const TIMINGS = [
   [/^(Ran \d+ tests?) in \d+\.\d+s$/gm, '$1'], // unittest
   [/(target\(s\)) in \d+(\.\d+)?(s|m \d+(\.\d+)?s)/g, '$1'], // cargo build
+  [/^(thread '.*') \(\d+\)( panicked)/gm, '$1$2'], // rust's thread numbers
   [/; finished in \d+\.\d+s/g, ''], // cargo test
   [/^([# ℹ]*)duration_ms \d+(\.\d+)?\n/gm, ''], // node --test
   [/^\s+duration_ms: \d+(\.\d+)?\n/gm, ''],
   [/^(\s*[✔✖▶].*) \(\d+(\.\d+)?ms\)/gm, '$1'],
 ];
+/** bash -i without a terminal complains of it when a program dies by a signal; no agent's shell would. */
+TIMINGS.push([/^bash: \[\d+: \d+ \(\d+\)\] tcsetattr: .*\n/gm, '']);
 const withoutTimings = (text) => TIMINGS.reduce((out, [from, to]) => out.replace(from, to), text);
 
 /** What a program prints, as it would stand in a transcript. */
