@@ -1,9 +1,16 @@
 import { groupCount, type Scheme } from '../awq/scheme.js';
 import { InputError } from '../errors.js';
 import { encodeTensor, type EncodedTensor, type TensorEntry } from './encode.js';
-import { assertConsistent, specOf, type CheckpointFormat, type LinearLayout, type LinearSpec } from './format.js';
+import {
+  assertConsistent,
+  describeScheme,
+  specOf,
+  type CheckpointFormat,
+  type LinearLayout,
+  type LinearSpec,
+} from './format.js';
 import type { JsonObject } from './json-file.js';
-import { modulePatterns, runtimeSpellings, withOutputHead } from './module-patterns.js';
+import { matchesPattern, modulePatterns, runtimeSpellings, withOutputHead } from './module-patterns.js';
 import { codesPerWord, packRows, transposeCodes } from './words.js';
 
 /** The release whose layout is written; 4-bit packing is the same in all releases from 2024 on. */
@@ -67,14 +74,18 @@ function quantizationConfig({ quantized, unquantized }: LinearLayout): JsonObjec
   const schemes = [...groupBy(quantized, ({ scheme }) => JSON.stringify(schemeArguments(scheme))).values()];
   if (schemes.length === 0) throw new InputError('write quantization_config: wanted at least one quantized Linear');
   // vLLM and SGLang look experts up by the class target, so that one belongs to the experts' scheme; of a dense
-  // model, to the commonest.
+  // model, to the commonest. transformers takes the first group with `experts` in a pattern for all of them.
+  const withExperts = schemes.filter((linears) => linears.some(({ module }) => isRoutedExpert(module)));
+  if (withExperts.length > 1) throw mixedExperts(withExperts);
+  const hasExperts = withExperts.length > 0;
   const rank = (linears: readonly LinearSpec[]): number =>
-    linears.length + (linears.some(({ module }) => module.includes('.experts.')) ? quantized.length : 0);
+    linears.length + (linears === withExperts[0] ? quantized.length : 0);
   schemes.sort((a, b) => rank(b) - rank(a));
   const groups = schemes.map((linears, i) => {
     const names = new Set(linears.map(({ module }) => module));
     const others = [...quantized.map(({ module }) => module).filter((module) => !names.has(module)), ...unquantized];
-    const targets = i === 0 ? ['Linear'] : modulePatterns([...names].flatMap(runtimeSpellings), others);
+    const named = (): string[] => modulePatterns([...names].flatMap(runtimeSpellings), others);
+    const targets = i > 0 ? named() : schemes.length > 1 && hasExperts ? ['Linear', ROUTED_EXPERTS] : ['Linear'];
     return { targets, weights: schemeArguments(linears[0]!.scheme) };
   });
   const configGroups = groups.map(({ targets, weights }, i) => [
@@ -96,6 +107,23 @@ function quantizationConfig({ quantized, unquantized }: LinearLayout): JsonObjec
     transform_config: {},
     version: VERSION,
   };
+}
+
+/** Any projection of any routed expert, in every runtime's spelling. */
+const ROUTED_EXPERTS = 're:.*\\.experts\\.\\d+\\..*';
+
+function isRoutedExpert(module: string): boolean {
+  return matchesPattern(ROUTED_EXPERTS, module);
+}
+
+function mixedExperts(schemes: readonly (readonly LinearSpec[])[]): InputError {
+  const examples = schemes.map((linears) => {
+    const { module, scheme } = linears.find((linear) => isRoutedExpert(linear.module))!;
+    return `'${module}' has ${describeScheme(scheme)}`;
+  });
+  return new InputError(
+    `write quantization_config: wanted one scheme for all routed experts, as runtimes look up only one: ${examples.join(', ')}`,
+  );
 }
 
 function schemeArguments({ bits, symmetric, groupSize }: Scheme): JsonObject {

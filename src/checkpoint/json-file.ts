@@ -13,18 +13,21 @@ export function isJsonObject(value: unknown): value is JsonObject {
 
 /** Parses a JSON file whose top level must be an object; throws InputError with line and column. */
 export function readJsonObject(path: string): JsonObject {
-  let text: string;
+  return parseJsonObject(readJsonText(path), path);
+}
+
+/** The text of a JSON file of bounded size. */
+export function readJsonText(path: string): string {
   try {
     const { size } = statSync(path);
     if (size > MAX_JSON_BYTES) {
       throw new InputError(`read JSON '${path}': wanted at most ${MAX_JSON_BYTES} bytes, got ${size}`);
     }
-    text = readFileSync(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (error) {
     if (error instanceof InputError) throw error;
     throw new InputError(`read JSON '${path}': ${messageOf(error)}`, { cause: error });
   }
-  return parseJsonObject(text, path);
 }
 
 /** `readJsonObject` for text that is already in memory; `file` names it in errors. */

@@ -1,8 +1,9 @@
 import { basename, dirname } from 'node:path';
 import { InputError } from '../errors.js';
+import { parseConfig } from './config.js';
 import { fp8Weights } from './fp8.js';
 import { resolveInside } from './inside.js';
-import { describeJson, isJsonObject, readJsonObject, type JsonObject } from './json-file.js';
+import { describeJson, isJsonObject, readJsonText, type JsonObject } from './json-file.js';
 import { plainTensor, type Decoder, type LogicalTensor } from './logical.js';
 import { mxfp4Weights } from './mxfp4.js';
 import { autoawqWeights, compressedTensorsWeights } from './packed-weights.js';
@@ -14,6 +15,8 @@ import type { TensorSource } from './tensor-source.js';
 /** A model folder: its config.json and its tensors. */
 export interface Checkpoint extends TensorSource {
   readonly config: JsonObject;
+  /** The text of config.json, for rewriting it without touching its numbers. */
+  readonly configText: string;
   /** `quant_method` of the config, or null when the folder is not quantized. */
   readonly quantization: QuantizationMethod | null;
   /** The tensors as a model sees them, by logical name: encoded weights once, without their scales. */
@@ -39,13 +42,15 @@ const RUNTIME_SCALE = /\.(input|output|q|k|v)_scale$/;
  */
 export function openCheckpoint(directory: string): Checkpoint {
   const { shards, infos } = readShards(directory);
-  const config = readJsonObject(resolveInside(directory, 'config.json'));
+  const configPath = resolveInside(directory, 'config.json');
+  const configText = readJsonText(configPath);
+  const config = parseConfig(configText, configPath);
   const settings = quantizationConfig(config, directory);
   const quantization = settings === null ? null : quantizationMethod(settings, directory);
   const raw = openRawTensors(shards, infos);
   const decoders = quantization === null ? [] : DECODERS[quantization];
   const tensors = logicalTensors(raw, decoders, settings ?? {});
-  return { config, quantization, ...tensorSource(directory, raw, tensors) };
+  return { config, configText, quantization, ...tensorSource(directory, raw, tensors) };
 }
 
 /** One safetensors file on its own, whatever its name; nothing in it is decoded but number formats. */
