@@ -1,0 +1,171 @@
+import { languageTable } from '../coverage/verdict.js';
+import { CHANNELS } from '../mix/sequence.js';
+import type { ReportData } from './report-data.js';
+import {
+  adviceSentence,
+  balanceSentence,
+  evaluationSentence,
+  fragileSentence,
+  saturationSentence,
+  verdictSentence,
+} from './sentences.js';
+import { count, figure, languageName, milliNats, percent, plain, plural } from './text.js';
+
+/** The report for a model card: GitHub-flavoured Markdown, no HTML, headings from level two. */
+export function renderMarkdown(data: ReportData): string {
+  const { coverage, evaluation, baselineEvaluation, fixes } = data;
+  const { layers, model } = coverage;
+  const blocks = [
+    '## Calibration',
+    `**${coverage.verdict === 'pass' ? 'Pass' : 'Fail'}.** ${escapeMarkdown(verdictSentence(coverage))}`,
+    ...(layers.length === 0 && coverage.verdict === 'pass' ? [] : optional(adviceSentence(coverage))),
+    `Counted by Evenkeel on ${code(model.architecture)} with ${plural(coverage.tokens, 'token')} in ` +
+      `${plural(coverage.sequences, 'sequence')} of ${plural(coverage.samples, 'sample')}` +
+      (layers.length === 0 ? '.' : ': natural routing only, never padding or forced tokens.'),
+    '### Tokens by language',
+    languages(coverage),
+    ...(layers.length === 0 ? [] : ['### Experts', cellSummary(coverage), layerTable(coverage)]),
+    ...(fixes === undefined || fixes.cells.length === 0 ? [] : ['### What would close the gaps', fixTable(fixes)]),
+    ...(evaluation === undefined
+      ? []
+      : [
+          '### Divergence by language',
+          escapeMarkdown(evaluationSentence(evaluation, baselineEvaluation)),
+          evaluationTable(evaluation, baselineEvaluation),
+        ]),
+    ...(data.manifest === undefined ? [] : ['### Sources', sourceTable(data.manifest)]),
+  ];
+  return `${blocks.join('\n\n')}\n`;
+}
+
+function optional(sentence: string | null): string[] {
+  return sentence === null ? [] : [escapeMarkdown(sentence)];
+}
+
+function languages(coverage: ReportData['coverage']): string {
+  const table = languageTable(coverage);
+  const channels = CHANNELS.filter((channel) => coverage.channels[channel].tokens > 0);
+  const floors = table.some(({ floor }) => floor !== null);
+  return markdownTable(
+    ['language', '', 'samples', 'tokens', 'share', ...(floors ? ['floor'] : []), ...channels],
+    table.map((row) => {
+      const own = Object.hasOwn(coverage.languages, row.language) ? coverage.languages[row.language]!.channels : {};
+      return [
+        row.language,
+        languageName(row.language),
+        count(row.samples),
+        count(row.tokens),
+        percent(row.share),
+        ...(floors ? [row.floor === null ? '' : `${count(row.floor)}${row.underFloor ? ' (under)' : ''}`] : []),
+        ...channels.map((channel) => count(own[channel] ?? 0)),
+      ];
+    }),
+    2,
+  );
+}
+
+function cellSummary(coverage: ReportData['coverage']): string {
+  return [balanceSentence(coverage), fragileSentence(coverage), saturationSentence(coverage)]
+    .filter((sentence) => sentence !== null)
+    .map((sentence) => `- ${sentence}`)
+    .join('\n');
+}
+
+function layerTable({ layers, floor }: ReportData['coverage']): string {
+  return markdownTable(
+    ['layer', 'experts', 'top k', `under ${count(floor)}`, 'least', 'most', 'sigma', 'Gini', 'entropy'],
+    layers.map(({ layer, experts, topK, routed, balance }) => [
+      String(layer),
+      count(experts),
+      count(topK),
+      count(routed.filter((tokens) => tokens < floor).length),
+      count(Math.min(...routed)),
+      count(Math.max(...routed)),
+      figure(balance.sigma),
+      figure(balance.gini),
+      figure(balance.entropy),
+    ]),
+    0,
+  );
+}
+
+function fixTable({ additions, unfed }: NonNullable<ReportData['fixes']>): string {
+  const table = markdownTable(
+    ['source', 'language', 'category', 'sequences', 'tokens', 'cells closed'],
+    additions.map(({ source, language, category, sequences, tokens, cellsClosed }) => [
+      source,
+      language,
+      category,
+      count(sequences),
+      count(tokens),
+      count(cellsClosed),
+    ]),
+    3,
+  );
+  return unfed === 0 ? table : `${table}\n\n${plural(unfed, 'cell')} that nothing in the pool feeds.`;
+}
+
+function evaluationTable(
+  { groups, mean }: NonNullable<ReportData['evaluation']>,
+  baseline: ReportData['baselineEvaluation'],
+): string {
+  const nearest = (name: string): string =>
+    baseline !== undefined && Object.hasOwn(baseline.groups, name) ? milliNats(baseline.groups[name]!.kl) : '';
+  const rows = Object.entries(groups).map(([name, group]) => [
+    name,
+    milliNats(group.kl),
+    `${milliNats(group.klCi95[0])}–${milliNats(group.klCi95[1])}`,
+    ...(baseline === undefined ? [] : [nearest(name)]),
+    figure(group.perplexity),
+    figure(group.quantizedPerplexity),
+    percent(group.top1),
+    count(group.tokens),
+  ]);
+  const average = ['mean', milliNats(mean.kl), '', ...(baseline === undefined ? [] : [milliNats(baseline.mean.kl)])];
+  return markdownTable(
+    [
+      'group',
+      'KL, 10⁻³ nats',
+      '95 % interval',
+      ...(baseline === undefined ? [] : ['round to nearest']),
+      'perplexity',
+      'quantized',
+      'same top-1',
+      'tokens',
+    ],
+    [...rows, average],
+    1,
+  );
+}
+
+function sourceTable({ sources }: NonNullable<ReportData['manifest']>): string {
+  return markdownTable(
+    ['source', 'revision', 'licence', 'rows read', 'kept', 'tokens'],
+    sources.map(({ source, revision, license, read, kept, tokens }) => [
+      source,
+      revision ?? '',
+      license ?? 'not stated',
+      count(read),
+      count(kept),
+      count(tokens),
+    ]),
+    3,
+  );
+}
+
+/** @param textColumns columns aligned left; the rest are numbers */
+function markdownTable(titles: readonly string[], rows: readonly (readonly string[])[], textColumns: number): string {
+  const line = (cells: readonly string[]): string => `| ${cells.map((cell) => escapeMarkdown(cell)).join(' | ')} |`;
+  const rule = `| ${titles.map((_, c) => (c < textColumns ? '---' : '---:')).join(' | ')} |`;
+  const padded = rows.map((row) => titles.map((_, c) => row[c] ?? ''));
+  return [line(titles), rule, ...padded.map(line)].join('\n');
+}
+
+/** Names come from data sets: no markup of theirs gets through. */
+export function escapeMarkdown(text: string): string {
+  return plain(text).replace(/[\\`*_{}[\]<>#|~!&]/g, '\\$&');
+}
+
+function code(text: string): string {
+  return `\`${plain(text).replaceAll('`', "'")}\``;
+}

@@ -1,0 +1,130 @@
+import { languageTable } from '../coverage/verdict.js';
+import type { ReportData } from './report-data.js';
+import {
+  adviceSentence,
+  evaluationSentence,
+  fragileSentence,
+  saturationSentence,
+  verdictSentence,
+} from './sentences.js';
+import { sparkline, terminalHeatmap, type CellMark } from './terminal-heatmap.js';
+import { evaluationLines, fixLines, languageLines, worstLines } from './terminal-sections.js';
+import { shorten } from './terminal-table.js';
+import { count, figure, percent, plain, plural } from './text.js';
+
+export interface TerminalOptions {
+  /** Columns of the terminal. */
+  readonly width?: number;
+  readonly color?: boolean;
+  /** Rows of the tables; null for all. */
+  readonly rows?: number | null;
+  /** What was written where, shown last: label → path. */
+  readonly paths?: Readonly<Record<string, string>>;
+}
+
+/** The report as text for a terminal: verdict first, then tokens, cells, quality, and where the files are. */
+export function renderTerminal(data: ReportData, options: TerminalOptions = {}): string {
+  const { width = 100, color = false, rows = 24, paths = {} } = options;
+  const { coverage, evaluation, baselineEvaluation, quantization, fixes } = data;
+  const paint = (style: Style, text: string): string => (color ? `\u001b[${STYLES[style]}m${text}\u001b[0m` : text);
+  const heading = (text: string): string => paint('bold', text);
+  const sections = [
+    verdictLines(data, width, paint),
+    [heading('Tokens by language'), ...languageLines(languageTable(coverage), coverage, rows, width)],
+  ];
+  if (coverage.layers.length > 0) {
+    const map = terminalHeatmap(coverage, width);
+    sections.push([
+      heading('Routed tokens, layer × expert'),
+      ...map.lines.map(({ label, marks }) => `${label}  ${marks.map((mark) => paintMark(mark, paint)).join('')}`),
+      map.legend,
+    ]);
+    const { points } = coverage.saturation!;
+    const spark = sparkline(points.map(({ atFloor }) => atFloor / Math.max(1, coverage.summary.cells)));
+    sections.push([
+      ...wrap(`${spark}  ${saturationSentence(coverage)!}`, width),
+      ...wrap(fragileSentence(coverage)!, width),
+      ...wrap(balanceSentence(coverage), width),
+    ]);
+    sections.push([heading('Least-fed cells'), ...worstLines(coverage, width)]);
+  }
+  if (fixes !== undefined && fixes.cells.length > 0) {
+    sections.push([heading('What would close the gaps'), ...fixLines(fixes, rows, width)]);
+  }
+  if (quantization !== undefined) sections.push(quantizationLines(quantization, heading, width));
+  if (evaluation !== undefined) {
+    sections.push([
+      heading('Quality on held-out text'),
+      ...wrap(evaluationSentence(evaluation, baselineEvaluation), width),
+      ...evaluationLines(evaluation, baselineEvaluation, rows, width),
+    ]);
+  }
+  const labels = Object.keys(paths);
+  const labelWidth = Math.max(0, ...labels.map((label) => label.length));
+  sections.push(labels.map((label) => `${label.padEnd(labelWidth)}  ${plain(paths[label]!)}`));
+  return `${sections
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join('\n'))
+    .join('\n\n')}\n`;
+}
+
+const STYLES = { bold: '1', red: '31', yellow: '33', green: '32', dim: '2' } as const;
+type Style = keyof typeof STYLES;
+type Paint = (style: Style, text: string) => string;
+
+function paintMark({ mark, kind }: CellMark, paint: Paint): string {
+  return kind === 'fed' ? mark : paint(kind === 'empty' ? 'red' : 'yellow', mark);
+}
+
+function verdictLines({ coverage }: ReportData, width: number, paint: Paint): string[] {
+  const { verdict, model, tokens, sequences, samples, layers } = coverage;
+  const mark = verdict === 'pass' ? paint('green', 'PASS') : paint('red', 'FAIL');
+  const advice = adviceSentence(coverage);
+  const experts = layers[0];
+  const shape =
+    experts === undefined
+      ? 'no experts'
+      : `${plural(layers.length, 'layer')} × ${plural(experts.experts, 'expert')}, top ${experts.topK}`;
+  return [
+    ...wrap(`${mark}  ${verdictSentence(coverage)}`, width),
+    ...(advice === null ? [] : wrap(advice, width, '      ')),
+    '',
+    shorten(plain(`${model.architecture}  ${model.path}`), width),
+    `${plural(tokens, 'token')} in ${plural(sequences, 'sequence')} of ${plural(samples, 'sample')}; ${shape}`,
+  ];
+}
+
+function quantizationLines(
+  { scheme, format, edges, cells }: NonNullable<ReportData['quantization']>,
+  heading: (text: string) => string,
+  width: number,
+): string[] {
+  const [before, after] = edges.reduce(([b, a], edge) => [b + edge.lossBefore, a + edge.loss], [0, 0]);
+  const worst = cells.toSorted((a, b) => b.relativeError - a.relativeError)[0];
+  return [
+    heading(`Quantized: ${plain(scheme)}, ${plain(format)}`),
+    ...wrap(
+      `${plural(edges.length, 'smoothing edge')}: loss ${figure(before)} → ${figure(after)}` +
+        (before > 0 ? ` (${percent(after / before - 1)})` : '') +
+        (worst === undefined
+          ? ''
+          : `; largest error of a cell: ${percent(worst.relativeError)} of its output, layer ${worst.layer} ` +
+            `expert ${worst.expert} (${plural(worst.tokens, 'token')})`),
+      width,
+    ),
+  ];
+}
+
+/** Breaks a sentence at spaces; escape codes count as width, which only breaks a little early. */
+function wrap(text: string, width: number, indent = ''): string[] {
+  const lines: string[] = [];
+  let line = indent;
+  for (const word of text.split(' ')) {
+    if (line.trim() !== '' && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = indent;
+    }
+    line += (line === indent ? '' : ' ') + word;
+  }
+  return [...lines, line];
+}
