@@ -155,10 +155,13 @@ function sourceTable({ sources }: NonNullable<ReportData['manifest']>): string {
 
 /** @param textColumns columns aligned left; the rest are numbers */
 function markdownTable(titles: readonly string[], rows: readonly (readonly string[])[], textColumns: number): string {
-  const line = (cells: readonly string[]): string => `| ${cells.map((cell) => escapeMarkdown(cell)).join(' | ')} |`;
   const rule = `| ${titles.map((_, c) => (c < textColumns ? '---' : '---:')).join(' | ')} |`;
   const padded = rows.map((row) => titles.map((_, c) => row[c] ?? ''));
-  return [line(titles), rule, ...padded.map(line)].join('\n');
+  return [tableRow(titles), rule, ...padded.map(tableRow)].join('\n');
+}
+
+function tableRow(cells: readonly string[]): string {
+  return `| ${cells.map(escapeMarkdown).join(' | ')} |`;
 }
 
 /** Names come from data sets: no markup of theirs gets through. */

@@ -2,6 +2,7 @@ import { languageTable } from '../coverage/verdict.js';
 import type { ReportData } from './report-data.js';
 import {
   adviceSentence,
+  balanceSentence,
   evaluationSentence,
   fragileSentence,
   saturationSentence,
@@ -10,7 +11,7 @@ import {
 import { sparkline, terminalHeatmap, type CellMark } from './terminal-heatmap.js';
 import { evaluationLines, fixLines, languageLines, worstLines } from './terminal-sections.js';
 import { shorten } from './terminal-table.js';
-import { count, figure, percent, plain, plural } from './text.js';
+import { figure, percent, plain, plural } from './text.js';
 
 export interface TerminalOptions {
   /** Columns of the terminal. */
