@@ -1,0 +1,135 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { z } from 'zod';
+import { InputError } from '../errors.js';
+import { canonicalLanguage } from '../text/language-tag.js';
+import type { CleanRecipe, MixRecipe, SourceRecipe } from './recipe.js';
+import type { cleanSchema, mixSchema, sourceSchema } from './schema.js';
+import type { KeyPath, YamlDocument } from './yaml-document.js';
+
+/** `mix` as written to `mix` as used: paths resolved, languages canonical, sources told apart. */
+export function resolveMix(
+  raw: z.output<typeof mixSchema>,
+  folder: string,
+  document: YamlDocument,
+  at: KeyPath,
+): MixRecipe {
+  const sources = raw.sources.map((source, index) =>
+    resolveSource(source, folder, document, [...at, 'sources', index]),
+  );
+  const templateArguments = raw.template_arguments;
+  return {
+    seed: raw.seed,
+    tokens: raw.tokens,
+    sequenceLength: raw.sequence_length,
+    overflow: raw.overflow,
+    tokenizer: raw.tokenizer ?? null,
+    chatTemplate: raw.chat_template === undefined ? null : resolve(folder, raw.chat_template),
+    template: raw.template ?? null,
+    templateArguments,
+    templateDate: raw.template_date ?? null,
+    sources: distinctNames(sources),
+    languages: resolveLanguages(raw.languages, document, [...at, 'languages']),
+    clean: resolveClean(raw.clean, folder),
+  };
+}
+
+function resolveSource(
+  raw: z.output<typeof sourceSchema>,
+  folder: string,
+  document: YamlDocument,
+  at: KeyPath,
+): SourceRecipe {
+  const location = document.locate([...at, 'dataset']);
+  return {
+    ...datasetReference(raw.dataset, raw.revision ?? null, folder, () => location),
+    name: raw.name ?? sourceName(raw.dataset, raw.subset),
+    subset: raw.subset ?? null,
+    split: raw.split ?? null,
+    columns: raw.columns ?? null,
+    format: raw.format,
+    samples: raw.samples,
+    weight: raw.weight,
+    language: raw.language === undefined ? null : language(raw.language, document, [...at, 'language']),
+    category: raw.category ?? null,
+    license: raw.license ?? null,
+    onError: raw.on_error,
+    formatter: null,
+    location,
+  };
+}
+
+export function sourceName(dataset: string, subset: string | undefined): string {
+  return subset === undefined ? dataset : `${dataset}/${subset}`;
+}
+
+/** `builtin:NAME`, a path (said by a leading dot or slash, or by being there), else a Hub id. */
+export function datasetReference(
+  dataset: string,
+  revision: string | null,
+  folder: string,
+  locate: () => SourceRecipe['location'],
+): Pick<SourceRecipe, 'dataset' | 'kind' | 'revision'> {
+  if (dataset.startsWith('builtin:')) return { kind: 'builtin', dataset, revision };
+  const path = resolve(folder, dataset);
+  if (/^\.{0,2}\//u.test(dataset) || existsSync(path)) {
+    if (!existsSync(path))
+      throw new InputError(`Cannot find the dataset "${dataset}": there is no such file or folder`, {
+        location: locate(),
+      });
+    return { kind: 'file', dataset: path, revision };
+  }
+  const match = /^([\w.-]+(?:\/[\w.-]+)?)(?:@(.+))?$/u.exec(dataset);
+  if (match === null) {
+    throw new InputError(`Cannot use dataset "${dataset}": it is neither builtin:NAME, nor a path, nor a Hub id`, {
+      location: locate(),
+    });
+  }
+  return { kind: 'hub', dataset: match[1] ?? dataset, revision: revision ?? match[2] ?? null };
+}
+
+/** Two sources may read one dataset (two splits, say); reports need to tell them apart. */
+export function distinctNames(sources: readonly SourceRecipe[]): SourceRecipe[] {
+  const seen = new Map<string, number>();
+  return sources.map((source) => {
+    const times = (seen.get(source.name) ?? 0) + 1;
+    seen.set(source.name, times);
+    return times === 1 ? source : { ...source, name: `${source.name}#${times}` };
+  });
+}
+
+function resolveLanguages(
+  weights: Readonly<Record<string, number>>,
+  document: YamlDocument,
+  at: KeyPath,
+): Map<string, number> {
+  return new Map(
+    Object.entries(weights).map(([tag, weight]) => [
+      tag === 'default' ? tag : language(tag, document, [...at, tag]),
+      weight,
+    ]),
+  );
+}
+
+function language(tag: string, document: YamlDocument, at: KeyPath): string {
+  const canonical = tag === 'und' ? 'und' : canonicalLanguage(tag);
+  if (canonical === 'und' && tag !== 'und') {
+    throw new InputError(`Cannot use language "${tag}": wanted a BCP 47 tag, an ISO 639-3 code or an English name`, {
+      location: document.locate(at, 'key'),
+    });
+  }
+  return canonical;
+}
+
+export function resolveClean(raw: z.output<typeof cleanSchema>, folder: string): CleanRecipe {
+  return {
+    exactDuplicates: raw.exact_duplicates,
+    nearDuplicates: raw.near_duplicates,
+    nearDuplicateSimilarity: raw.near_duplicate_similarity,
+    degenerate: raw.degenerate,
+    replacementCharacters: raw.replacement_characters,
+    secrets: raw.secrets,
+    contamination: { ...raw.contamination, lists: raw.contamination.lists.map((path) => resolve(folder, path)) },
+    languages: raw.languages,
+  };
+}

@@ -1,0 +1,36 @@
+import type { z } from 'zod';
+import type { QuantizeRecipe, SchemeRecipe } from './recipe.js';
+import { quantizeSchema, type SCHEMES } from './schema.js';
+
+export type SchemeName = (typeof SCHEMES)[number];
+
+/** compressed-tensors' preset names: W8A16 is by channel, the 4-bit ones by group. */
+export function namedScheme(name: SchemeName, groupSize: SchemeRecipe['groupSize']): SchemeRecipe {
+  return { bits: name === 'W8A16' ? 8 : 4, symmetric: name !== 'W4A16_ASYM', groupSize };
+}
+
+/** `quantize` as written to `quantize` as used. */
+export function resolveQuantize(raw: z.output<typeof quantizeSchema>): QuantizeRecipe {
+  return {
+    scheme: namedScheme(raw.scheme, raw.group_size),
+    groups: raw.groups.map(({ targets, scheme, group_size }) => ({ targets, scheme: namedScheme(scheme, group_size) })),
+    targets: ['Linear'],
+    experts: raw.experts,
+    shrinkage: raw.shrinkage,
+    grid: raw.grid,
+    duoScaling: raw.duo_scaling,
+    clip: raw.clip,
+    signedScales: raw.signed_scales,
+    rounding: raw.rounding,
+    sweeps: raw.sweeps,
+    damping: raw.damping,
+    ignore: raw.ignore,
+    format: raw.format,
+    mappings: null,
+  };
+}
+
+/** What a recipe without `quantize` gets. */
+export function defaultQuantize(): QuantizeRecipe {
+  return resolveQuantize(quantizeSchema.parse({}));
+}
