@@ -1,3 +1,6 @@
+import type { TokenDivergence } from '../evaluate/divergence.js';
+import type { DivergenceJob } from './evaluate-lane.js';
+import type { QuantizeSettings } from './quantize-settings.js';
 import type { Tap } from '../model/plan.js';
 import type { Batch } from '../runtime/batches.js';
 import type { RowStoreDescriptor } from '../runtime/row-store.js';
@@ -8,6 +11,10 @@ export interface LaneSetup {
   readonly assume: string | null;
   readonly threads: number;
   readonly providers: readonly string[];
+  /** Run the model as round-to-nearest with `quantize`'s scheme would leave it, instead of as it is stored. */
+  readonly roundToNearest: boolean;
+  /** null for a lane that only runs the model. */
+  readonly quantize: QuantizeSettings | null;
 }
 
 /** Routing of one layer, shared between lanes and the orchestrating thread. */
@@ -25,7 +32,7 @@ export interface SharedSums {
 }
 
 /** The forward jobs of a lane. `layer` is an index into the plan. */
-export interface ForwardJobs extends Record<string, { readonly job: object; readonly result: unknown }> {
+export interface ForwardJobs {
   /** Writes the embeddings of tokens [from, to) of `ids` into `hidden`. */
   embed: {
     job: {
@@ -76,6 +83,7 @@ export interface ForwardJobs extends Record<string, { readonly job: object; read
     job: { readonly hidden: RowStoreDescriptor; readonly from: number; readonly to: number };
     result: { readonly logits: Float32Array; readonly normed: Float32Array };
   };
+  divergence: { job: DivergenceJob; result: TokenDivergence };
 }
 
 /** Tokens by expert: slots [offsets[e], offsets[e+1]) of `slots` are positions token·topK + rank, in token order. */

@@ -3,42 +3,69 @@ import { openCheckpoint } from '../checkpoint/open.js';
 import { planModel } from '../model/registry.js';
 import { createSessionCache } from '../runtime/sessions.js';
 import { createWeightReader } from '../runtime/weights.js';
+import { divergence } from './evaluate-lane.js';
+import { roundedReader } from './rounded-reader.js';
 import type { Handled, LaneReply, LaneRequest } from '../runtime/workers.js';
 import { combine, embed, logits, runExperts, runLayer, type LaneModel } from './forward-lane.js';
-import type { ForwardJobs, LaneSetup } from './jobs.js';
+import type { LaneSetup } from './jobs.js';
+import type { CalibrationJobs } from './quantize-jobs.js';
+import {
+  calibrateExperts,
+  createQuantizeLane,
+  magnitude,
+  quantizeExperts,
+  quantizeLinears,
+  searchLinears,
+  type QuantizeLane,
+} from './quantize-lane.js';
 
 const port = parentPort!;
 const setup = workerData as LaneSetup;
-let opened: LaneModel | null = null;
 
 /** Opened by the first job, so that an unreadable model rejects a call instead of killing the thread. */
-function model(): LaneModel {
-  if (opened !== null) return opened;
+const model = once((): LaneModel => {
   const checkpoint = openCheckpoint(setup.model);
-  opened = {
+  const plan = planModel(checkpoint, setup.assume ?? undefined);
+  const stored = createWeightReader(checkpoint);
+  return {
     checkpoint,
-    plan: planModel(checkpoint, setup.assume ?? undefined),
-    reader: createWeightReader(checkpoint),
+    plan,
+    reader: setup.roundToNearest && setup.quantize !== null ? roundedReader(stored, plan, setup.quantize) : stored,
     sessions: createSessionCache({ threads: setup.threads, providers: setup.providers }),
   };
-  return opened;
-}
+});
 
-const HANDLERS: { readonly [Kind in keyof ForwardJobs & string]: (job: never) => Handled | Promise<Handled> } = {
-  embed: (job: ForwardJobs['embed']['job']) => embed(model(), job),
-  layer: (job: ForwardJobs['layer']['job']) => runLayer(model(), job),
-  experts: (job: ForwardJobs['experts']['job']) => runExperts(model(), job),
-  combine: (job: ForwardJobs['combine']['job']) => combine(job),
-  logits: (job: ForwardJobs['logits']['job']) => logits(model(), job),
+const lane = once((): QuantizeLane => {
+  if (setup.quantize === null) throw new Error('this lane was started without quantization settings');
+  return createQuantizeLane(model(), setup.quantize);
+});
+
+type Jobs = CalibrationJobs;
+type Handlers = { readonly [Kind in keyof Jobs]: (job: Jobs[Kind]['job']) => Handled | Promise<Handled> };
+
+const HANDLERS: Handlers = {
+  embed: (job: Jobs['embed']['job']) => embed(model(), job),
+  layer: (job: Jobs['layer']['job']) => runLayer(model(), job),
+  experts: (job: Jobs['experts']['job']) => runExperts(model(), job),
+  combine: (job: Jobs['combine']['job']) => combine(job),
+  logits: (job: Jobs['logits']['job']) => logits(model(), job),
+  divergence: (job: Jobs['divergence']['job']) => divergence(model(), job),
+  magnitude: (job: Jobs['magnitude']['job']) => magnitude(lane(), job),
+  searchLinears: (job: Jobs['searchLinears']['job']) => searchLinears(lane(), job),
+  quantizeLinears: (job: Jobs['quantizeLinears']['job']) => quantizeLinears(lane(), job),
+  calibrateExperts: (job: Jobs['calibrateExperts']['job']) => calibrateExperts(lane(), job),
+  quantizeExperts: (job: Jobs['quantizeExperts']['job']) => quantizeExperts(lane(), job),
 };
 
 async function answer({ id, job }: LaneRequest<{ kind: string }>): Promise<void> {
   let reply: LaneReply;
   let transfer: Handled['transfer'];
   try {
-    const handler = HANDLERS[job.kind] as ((job: object) => Handled | Promise<Handled>) | undefined;
+    const handler = (HANDLERS as Readonly<Record<string, ((job: never) => Handled | Promise<Handled>) | undefined>>)[
+      job.kind
+    ];
     if (handler === undefined) throw new Error(`lane job '${job.kind}' is unknown`);
-    const handled = await handler(job);
+    const handled = await handler(job as never);
     transfer = handled.transfer;
     reply = { id, result: handled.result };
   } catch (error) {
@@ -46,6 +73,11 @@ async function answer({ id, job }: LaneRequest<{ kind: string }>): Promise<void>
     reply = { id, error: { name, message, stack } };
   }
   port.postMessage(reply, [...(transfer ?? [])]);
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | null = null;
+  return () => (made ??= { value: make() }).value;
 }
 
 // One job at a time: jobs share the lane's sessions and its memory budget.

@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { startLanes, type Lanes } from '../runtime/workers.js';
-import type { ForwardJobs, LaneSetup } from './jobs.js';
+import type { LaneSetup } from './jobs.js';
+import type { CalibrationJobs } from './quantize-jobs.js';
+import type { QuantizeSettings } from './quantize-settings.js';
 
 /** Tests run the sources through a transformer, but a worker thread needs the compiled file. */
 const ENTRY = new URL(
@@ -9,16 +11,22 @@ const ENTRY = new URL(
 );
 
 export interface LaneOptions {
-  readonly lanes?: number;
+  /** Worker threads; one per core unless told. */
+  readonly lanes?: number | undefined;
+  /** Family to use whatever config.json says. */
   readonly assume?: string | undefined;
-  readonly providers?: readonly string[];
+  readonly providers?: readonly string[] | undefined;
 }
 
-/** Starts one lane per core on a model folder. */
+export type ModelLanes = Lanes<CalibrationJobs>;
+
+/** Starts the lanes on a model folder; with settings they can quantize, too. */
 export function startModelLanes(
   model: string,
   { lanes = availableParallelism(), assume, providers = ['cpu'] }: LaneOptions = {},
-): Promise<Lanes<ForwardJobs>> {
-  const setup: LaneSetup = { model, assume: assume ?? null, threads: 1, providers };
-  return startLanes<ForwardJobs>(ENTRY, lanes, setup);
+  quantize: QuantizeSettings | null = null,
+  roundToNearest = false,
+): Promise<ModelLanes> {
+  const setup: LaneSetup = { model, assume: assume ?? null, threads: 1, providers, quantize, roundToNearest };
+  return startLanes<CalibrationJobs>(ENTRY, lanes, setup);
 }

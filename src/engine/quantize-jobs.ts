@@ -1,19 +1,7 @@
 import type { ScaleCandidate } from '../awq/scale-search.js';
-import type { RoundingSettings, SearchSettings } from '../awq/settings.js';
-import type { TargetSettings } from '../awq/targets.js';
 import type { EncodedTensor } from '../checkpoint/encode.js';
 import type { RowStoreDescriptor } from '../runtime/row-store.js';
 import type { ExpertAssignments, ForwardJobs, SharedRouting } from './jobs.js';
-
-/** Everything that decides what a quantized model looks like, besides the model and the mix. */
-export interface QuantizeSettings extends TargetSettings {
-  readonly format: 'compressed-tensors' | 'autoawq';
-  /** Tokens' worth of the layer's statistics that each expert starts with: 0 routed only, Infinity the layer alone. */
-  readonly shrinkage: number;
-  readonly search: SearchSettings;
-  readonly rounding: RoundingSettings;
-  readonly scaleDtype: 'BF16' | 'F16';
-}
 
 /** What became of one Linear. */
 export interface LinearResult {
@@ -33,6 +21,8 @@ export interface ExpertResult {
   readonly downRatio: number | null;
   readonly downLossBefore: number;
   readonly downLoss: number;
+  /** What up's rows are divided by; null where the identity was best. */
+  readonly upScales: Float32Array | null;
   readonly linears: readonly LinearResult[];
 }
 

@@ -24,7 +24,9 @@ import { openRowStore } from '../runtime/row-store.js';
 import { readLinear } from '../runtime/weights.js';
 import type { Handled } from '../runtime/workers.js';
 import { gatherRouted, moeOf, scatterAdd, type LaneModel } from './forward-lane.js';
-import type { CalibrationJobs, ExpertResult, LinearResult, QuantizeSettings } from './quantize-jobs.js';
+import { smoothWeight } from './smooth-weight.js';
+import type { CalibrationJobs, ExpertResult, LinearResult } from './quantize-jobs.js';
+import type { QuantizeSettings } from './quantize-settings.js';
 
 /** A lane that quantizes: the model, the settings, and what it keeps between the two passes over a layer's experts. */
 export interface QuantizeLane {
@@ -142,24 +144,6 @@ async function quantizeLinear(
   return { module, tensors: outputFormat(lane.settings.format).pack(module, quantized), loss, relativeError };
 }
 
-/** W'[o, i] = W[o, i] · inputScales[i] / outputScales[o], in place. */
-export function smoothWeight(
-  weight: Float32Array,
-  inFeatures: number,
-  inputScales: Float32Array | null,
-  outputScales: Float32Array | null,
-): Float32Array {
-  const rows = weight.length / inFeatures;
-  for (let o = 0; o < rows; o++) {
-    const divisor = outputScales === null ? 1 : outputScales[o]!;
-    if (inputScales === null && divisor === 1) continue;
-    for (let i = 0, at = o * inFeatures; i < inFeatures; i++, at++) {
-      weight[at] = (weight[at]! * (inputScales === null ? 1 : inputScales[i]!)) / divisor;
-    }
-  }
-  return weight;
-}
-
 export async function calibrateExperts(
   lane: QuantizeLane,
   job: CalibrationJobs['calibrateExperts']['job'],
@@ -201,7 +185,7 @@ export async function calibrateExperts(
     }
     lane.kept.set(e, { downScales: down.scales, inputSum: run?.input?.gram ?? null });
     const ownShare = tokens === 0 ? 0 : tokens / (tokens + settings.shrinkage);
-    results.push({ expert: e, tokens, ownShare, ...down.report, linears: [down.result] });
+    results.push({ expert: e, tokens, ownShare, ...down.report, upScales: down.scales, linears: [down.result] });
   }
   input.close();
   accumulator.close();

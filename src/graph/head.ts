@@ -15,11 +15,17 @@ export function headGraph(plan: ModelPlan): BlockContext {
 }
 
 /** Logits of normed rows over the given rows of the vocabulary. */
-export function logits(context: BlockContext, plan: ModelPlan, normed: Value, weight: Value): Value {
+export function logits(
+  context: BlockContext,
+  plan: ModelPlan,
+  normed: Value,
+  weight: Value,
+  biasName = 'head.bias',
+): Value {
   const { graph } = context;
   const { bias, divisor, softcap } = plan.head;
   const addend =
-    bias === null ? [] : [bind(context, 'head.bias', 1, { kind: 'vector', ref: { tensor: bias }, offset: 0 })];
+    bias === null ? [] : [bind(context, biasName, 1, { kind: 'vector', ref: { tensor: bias }, offset: 0 })];
   let out = graph.node('Gemm', [normed, weight, ...addend], { transB: 1 });
   if (divisor !== 1) out = graph.node('Div', [out, graph.floats([divisor], [])]);
   if (softcap === null) return out;

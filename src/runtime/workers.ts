@@ -15,7 +15,10 @@ export type LaneReply =
  * Worker threads with an onnxruntime of their own. onnxruntime blocks the thread it runs on, so the orchestrating
  * thread never loads it and stays free for progress and signals.
  */
-export interface Lanes<Jobs extends Record<string, { readonly job: object; readonly result: unknown }>> {
+/** Every job of a lane by name: what it takes and what it returns. */
+export type JobTable<Jobs> = { readonly [Kind in keyof Jobs]: { readonly job: object; readonly result: unknown } };
+
+export interface Lanes<Jobs extends JobTable<Jobs>> {
   readonly count: number;
   call<Kind extends keyof Jobs & string>(
     lane: number,
@@ -29,7 +32,7 @@ export interface Lanes<Jobs extends Record<string, { readonly job: object; reado
 /** Memory that a lane may use beside onnxruntime's and its typed arrays: JavaScript objects only. */
 const LANE_HEAP_MEGABYTES = 1024;
 
-export async function startLanes<Jobs extends Record<string, { readonly job: object; readonly result: unknown }>>(
+export async function startLanes<Jobs extends JobTable<Jobs>>(
   entry: URL,
   count: number,
   setup: unknown,

@@ -1,0 +1,17 @@
+import type { Targets } from '../awq/targets.js';
+import type { Checkpoint } from '../checkpoint/open.js';
+import type { ModelPlan } from '../model/plan.js';
+import type { Lanes } from '../runtime/workers.js';
+import type { PassState } from './layer-pass.js';
+import type { CalibrationJobs } from './quantize-jobs.js';
+import type { QuantizeSettings } from './quantize-settings.js';
+
+/** What the quantization of a layer needs to know, all of it fixed for the run. */
+export interface QuantizeContext {
+  readonly lanes: Pick<Lanes<CalibrationJobs>, 'call' | 'count'>;
+  readonly checkpoint: Checkpoint;
+  readonly plan: ModelPlan;
+  readonly settings: QuantizeSettings;
+  readonly targets: Targets;
+  readonly state: PassState;
+}

@@ -1,0 +1,12 @@
+import type { RoundingSettings, SearchSettings } from '../awq/settings.js';
+import type { TargetSettings } from '../awq/targets.js';
+
+/** Everything that decides what a quantized model looks like, besides the model and the mix. */
+export interface QuantizeSettings extends TargetSettings {
+  readonly format: 'compressed-tensors' | 'autoawq';
+  /** Tokens' worth of the layer's statistics that each expert starts with: 0 routed only, Infinity the layer alone. */
+  readonly shrinkage: number;
+  readonly search: SearchSettings;
+  readonly rounding: RoundingSettings;
+  readonly scaleDtype: 'BF16' | 'F16';
+}

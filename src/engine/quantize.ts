@@ -1,0 +1,144 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { chooseTargets, type Targets } from '../awq/targets.js';
+import { openCheckpoint, type Checkpoint } from '../checkpoint/open.js';
+import type { RunKey } from '../checkpoint/journal.js';
+import { createCheckpointWriter, type CheckpointWriter } from '../checkpoint/writer.js';
+import { quantizedConfig } from '../checkpoint/config.js';
+import { encodeTensor } from '../checkpoint/encode.js';
+import type { RoutingBatch } from '../coverage/routing.js';
+import { InterruptedError } from '../errors.js';
+import type { ModelPlan } from '../model/plan.js';
+import { planModel } from '../model/registry.js';
+import type { Sequence } from '../mix/sequence.js';
+import { assignExperts, createPassState, embedTokens, layOut, runLayerBlocks, type SpillPath } from './layer-pass.js';
+import { startModelLanes, type LaneOptions } from './lanes.js';
+import { outputFormat } from './output-format.js';
+import { planOutput, type OutputPlan } from './output-plan.js';
+import type { QuantizeContext } from './quantize-context.js';
+import { quantizeLayer, wantedTaps, type LayerReport } from './quantize-layer.js';
+import type { QuantizeSettings } from './quantize-settings.js';
+import { openRunState, type RunState } from './run-state.js';
+
+export interface QuantizeOptions extends LaneOptions {
+  readonly model: string;
+  readonly sequences: readonly Sequence[];
+  readonly settings: QuantizeSettings;
+  readonly output: string;
+  /** What determined the result besides the model and the settings; see `CheckpointWriter`. */
+  readonly key: RunKey;
+  readonly existing?: 'refuse' | 'resume' | 'replace' | undefined;
+  readonly spill?: SpillPath | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export type QuantizeEvent =
+  | { readonly kind: 'planned'; readonly plan: ModelPlan; readonly targets: Targets; readonly resumedLayers: number }
+  | { readonly kind: 'layer-started'; readonly layer: number; readonly layers: number }
+  | { readonly kind: 'routing'; readonly layer: number; readonly batch: RoutingBatch }
+  | { readonly kind: 'layer-finished'; readonly layer: number; readonly layers: number; readonly report: LayerReport }
+  | { readonly kind: 'finished'; readonly reports: readonly LayerReport[] };
+
+/**
+ * Quantizes a model layer by layer and writes the checkpoint. Each layer is durable the moment it is finished; an
+ * interrupted run goes on with `existing: 'resume'`. The checkpoint's config.json is written by `finish`, which the
+ * last event precedes, so that a broken run never looks finished.
+ */
+export async function* quantizeModel(options: QuantizeOptions): AsyncGenerator<QuantizeEvent> {
+  const { settings, output, signal } = options;
+  const checkpoint = openCheckpoint(options.model);
+  const plan = planModel(checkpoint, options.assume);
+  const targets = chooseTargets(plan, settings);
+  const format = outputFormat(settings.format);
+  const outputPlan = planOutput(checkpoint, plan, targets, format, settings.scaleDtype);
+  const configText = readFileSync(join(options.model, 'config.json'), 'utf8');
+  const config = quantizedConfig(configText, format.quantizationConfig(outputPlan.layout));
+  const writer = await createCheckpointWriter(output, {
+    entries: outputPlan.entries,
+    key: options.key,
+    existing: options.existing ?? 'refuse',
+  });
+  const lanes = await startModelLanes(options.model, options, settings);
+  try {
+    const state = createPassState(plan, layOut(options.sequences), lanes.count, options.spill);
+    const context: QuantizeContext = { lanes, checkpoint, plan, settings, targets, state };
+    const run = await openRunState(output, plan.layers.length, state, options.existing === 'resume');
+    yield { kind: 'planned', plan, targets, resumedLayers: run.finishedLayers };
+    const reports: LayerReport[] = [];
+    if (run.finishedLayers === 0) await embedTokens(lanes, state);
+    for (let layer = 0; layer < plan.layers.length; layer++) {
+      if (signal?.aborted === true)
+        throw new InterruptedError(`interrupted; ${layer} of ${plan.layers.length} layers are finished`);
+      yield { kind: 'layer-started', layer, layers: plan.layers.length };
+      const resumed = layer < run.finishedLayers ? run.restore(layer) : null;
+      const report = resumed ?? (yield* runLayer(context, layer, outputPlan, writer, run));
+      if (resumed !== null) {
+        const routing = assignExperts(plan, state, layer);
+        if (routing !== null) yield { kind: 'routing', layer, batch: routing.batch };
+      }
+      reports.push(report);
+      yield { kind: 'layer-finished', layer, layers: plan.layers.length, report };
+    }
+    await copyRest(checkpoint, outputPlan, writer, settings.scaleDtype);
+    yield { kind: 'finished', reports };
+    await writer.finish({ config, sideFilesFrom: options.model });
+    run.remove();
+  } finally {
+    await lanes.close();
+    await writer.close().catch(() => undefined);
+    checkpoint.close();
+  }
+}
+
+async function* runLayer(
+  context: QuantizeContext,
+  index: number,
+  output: OutputPlan,
+  writer: CheckpointWriter,
+  run: RunState,
+): AsyncGenerator<QuantizeEvent, LayerReport> {
+  const { lanes, plan, state, targets } = context;
+  const layer = plan.layers[index]!;
+  const sums = await runLayerBlocks(lanes, state, index, wantedTaps(layer, targets));
+  const routing = assignExperts(plan, state, index);
+  if (routing !== null) yield { kind: 'routing', layer: index, batch: routing.batch };
+  const { tensors, report } = await quantizeLayer(context, layer, sums, routing);
+  for (const { name, bytes } of tensors) if (!writer.written.has(name)) await writer.write(name, bytes);
+  const missing = output.byLayer[index]!.find((name) => !writer.written.has(name));
+  if (missing !== undefined) throw new Error(`layer ${index} was quantized without '${missing}'`);
+  await writer.commit();
+  run.finish(index, report);
+  return report;
+}
+
+/** Tensors that no layer brings: copied bit for bit, or decoded where the source's encoding ends with its old config. */
+async function copyRest(
+  checkpoint: Checkpoint,
+  output: OutputPlan,
+  writer: CheckpointWriter,
+  dtype: 'BF16' | 'F16',
+): Promise<void> {
+  for (const name of output.copied) if (!writer.written.has(name)) await writer.copy(checkpoint, name);
+  for (const name of output.decoded) {
+    if (writer.written.has(name)) continue;
+    const shape = checkpoint.shape(name);
+    await writer.write(name, decodedPieces(checkpoint, name, shape, dtype));
+  }
+  await writer.commit();
+}
+
+function* decodedPieces(
+  checkpoint: Checkpoint,
+  name: string,
+  shape: readonly number[],
+  dtype: 'BF16' | 'F16',
+): Iterable<Uint8Array> {
+  const rows = shape[0] ?? 1;
+  const width = shape.slice(1).reduce((product, size) => product * size, 1);
+  const step = Math.max(1, Math.floor((4 << 20) / width));
+  for (let from = 0; from < rows; from += step) {
+    const to = Math.min(rows, from + step);
+    const values = checkpoint.read(name, { rows: [from, to] });
+    yield encodeTensor(name, dtype, [values.length], values).bytes;
+  }
+}

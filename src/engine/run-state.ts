@@ -1,0 +1,123 @@
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { InputError } from '../errors.js';
+import { openRowStore } from '../runtime/row-store.js';
+import type { PassState } from './layer-pass.js';
+import type { LayerReport } from './quantize-layer.js';
+
+/** What a run needs, besides the tensors it has written, to go on behind its last finished layer. */
+export interface RunState {
+  readonly finishedLayers: number;
+  /** Brings back a finished layer's routing, and the hidden states behind the last one. */
+  restore(layer: number): LayerReport;
+  /** Makes a layer's outcome durable. */
+  finish(layer: number, report: LayerReport): void;
+  /** Called when the checkpoint is complete. */
+  remove(): void;
+}
+
+const FOLDER = '.evenkeel-run';
+/** Rows of hidden states written at once. */
+const CHUNK_ROWS = 4096;
+
+export async function openRunState(
+  output: string,
+  layers: number,
+  state: PassState,
+  resume: boolean,
+): Promise<RunState> {
+  const folder = join(output, FOLDER);
+  if (!resume) rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const reportPath = (layer: number): string => join(folder, `layer-${layer}.json`);
+  const hiddenPath = (layer: number): string => join(folder, `hidden-${layer}.f32`);
+  let finishedLayers = 0;
+  while (finishedLayers < layers && existsSync(reportPath(finishedLayers))) finishedLayers++;
+  // The hidden states are made durable before the report, so only the last report's can be missing its file.
+  if (finishedLayers > 0 && !existsSync(hiddenPath(finishedLayers - 1))) {
+    throw new InputError(
+      `resume the run in '${output}': '${hiddenPath(finishedLayers - 1)}' is gone; start anew without --resume`,
+    );
+  }
+  return {
+    finishedLayers,
+    restore(layer) {
+      const { report, routing } = JSON.parse(readFileSync(reportPath(layer), 'utf8')) as {
+        report: LayerReport;
+        routing: boolean;
+      };
+      if (routing && state.routing !== null) {
+        const bytes = readFileSync(join(folder, `routing-${layer}.bin`));
+        const { chosen, weights } = state.routing;
+        new Uint8Array(chosen).set(bytes.subarray(0, chosen.byteLength));
+        new Uint8Array(weights).set(bytes.subarray(chosen.byteLength));
+      }
+      if (layer === finishedLayers - 1) loadHidden(hiddenPath(layer), state);
+      return report;
+    },
+    finish(layer, report) {
+      saveHidden(hiddenPath(layer), state);
+      if (state.routing !== null) {
+        writeDurably(join(folder, `routing-${layer}.bin`), [
+          new Uint8Array(state.routing.chosen),
+          new Uint8Array(state.routing.weights),
+        ]);
+      }
+      writeDurably(reportPath(layer), [
+        new TextEncoder().encode(JSON.stringify({ report, routing: state.routing !== null })),
+      ]);
+      if (layer > 0) rmSync(hiddenPath(layer - 1), { force: true });
+    },
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+function saveHidden(path: string, { hidden }: PassState): void {
+  const store = openRowStore(hidden);
+  const rows = new Float32Array(CHUNK_ROWS * store.width);
+  function* pieces(): Iterable<Uint8Array> {
+    for (let from = 0; from < store.rows; from += CHUNK_ROWS) {
+      const count = Math.min(CHUNK_ROWS, store.rows - from);
+      store.read(from, count, rows);
+      yield new Uint8Array(rows.buffer, 0, count * store.width * 4);
+    }
+  }
+  writeDurably(path, pieces());
+  store.close();
+}
+
+function loadHidden(path: string, { hidden }: PassState): void {
+  const saved = openRowStore({ kind: 'file', path, rows: hidden.rows, width: hidden.width });
+  const store = openRowStore(hidden);
+  const rows = new Float32Array(CHUNK_ROWS * store.width);
+  for (let from = 0; from < store.rows; from += CHUNK_ROWS) {
+    const count = Math.min(CHUNK_ROWS, store.rows - from);
+    saved.read(from, count, rows);
+    store.write(from, rows, 0, count);
+  }
+  saved.close();
+  store.close();
+}
+
+/** Written under another name, synced, then renamed: a file of this name is always whole. */
+function writeDurably(path: string, pieces: Iterable<Uint8Array>): void {
+  const partial = `${path}.partial`;
+  const file = openSync(partial, 'w');
+  try {
+    for (const piece of pieces) for (let done = 0; done < piece.length;) done += writeSync(file, piece, done);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(partial, path);
+}
