@@ -1,0 +1,110 @@
+import { InputError } from '../errors.js';
+import { drawRows } from './draw-rows.js';
+import { detectSchema, normalizeRow } from './normalize.js';
+import { createRecordIds, PROVENANCE_COLUMNS, provenanceOf } from './provenance.js';
+import { resolveSource, type ResolvedSource } from './resolve-source.js';
+import type { Row, RowFile } from './row.js';
+import type { Sample } from './sample.js';
+import { schemaNamed } from './schemas/index.js';
+import type { RowContext, Schema } from './schemas/schema.js';
+import type { ReadSourceOptions, SourceSpec } from './source-spec.js';
+
+/**
+ * The samples of a source, whatever it is stored in and whatever schema its rows have.
+ *
+ * @throws InputError when the source cannot be found or read, or a row is not as its schema wants it (unless skipped)
+ */
+export async function* readSource(spec: SourceSpec, options: ReadSourceOptions): AsyncGenerator<Sample> {
+  const schema = schemaNamed(spec.format ?? 'auto');
+  const resolved = await resolveSource(spec, options);
+  const source = spec.name ?? spec.dataset;
+  const license = spec.license ?? resolved.license;
+  options.onEvent?.({
+    type: 'opened',
+    source,
+    revision: resolved.revision,
+    license,
+    files: resolved.files.map(({ name }) => name),
+  });
+  const recordId = createRecordIds();
+  const rows = drawRows(resolved, {
+    samples: spec.samples ?? 'all',
+    seed: options.seed,
+    stream: [spec.dataset, spec.subset, spec.split].join('\u0000'),
+    columns: (file) => neededColumns(file, schema, spec),
+    signal: options.signal,
+  });
+  for await (const { row, file } of rows) {
+    options.signal?.throwIfAborted();
+    let normalized: Omit<Sample, 'origin'> & { readonly id: string | null; readonly license: string | null };
+    try {
+      normalized = normalize(row, file, schema, spec);
+    } catch (error) {
+      if (spec.onError !== 'skip' || !(error instanceof InputError)) throw error;
+      options.onEvent?.({ type: 'skipped', source, place: row.place, reason: error.message });
+      continue;
+    }
+    const { content, language, category, id } = normalized;
+    yield {
+      content,
+      language,
+      category,
+      origin: {
+        source,
+        revision: resolved.revision,
+        license: normalized.license ?? license,
+        recordId: recordId(id, position(resolved, file, row)),
+      },
+    };
+  }
+}
+
+function normalize(row: Row, file: RowFile, schema: Schema | null, spec: SourceSpec) {
+  const context = contextOf(row, file, spec);
+  const { content, category } = normalizeRow(schema, context, spec.dataset, row.place);
+  const declared = provenanceOf(context.row);
+  return {
+    content,
+    language: declared.language ?? spec.language ?? null,
+    category: declared.category ?? spec.category ?? category ?? null,
+    id: declared.id,
+    license: declared.license,
+  };
+}
+
+function contextOf(row: Row, file: RowFile, spec: SourceSpec): RowContext {
+  const value = row.value();
+  for (const column of spec.columns ?? []) {
+    if (!(column in value)) {
+      const got = Object.keys(value).join(', ');
+      throw new InputError(`Cannot use ${row.place}: wanted the column "${column}", got ${got}`);
+    }
+  }
+  return { row: value, columns: spec.columns ?? null, columnar: file.columnar };
+}
+
+/** What the schema of the first row reads, so that the rest of a wide table stays on the disk or the server. */
+async function neededColumns(
+  file: RowFile,
+  schema: Schema | null,
+  spec: SourceSpec,
+): Promise<readonly string[] | null> {
+  if (file.columns === null || file.rowCount === null || file.rowCount === 0) return null;
+  for await (const row of file.rows({ selection: [0], columns: null })) {
+    try {
+      const context = contextOf(row, file, spec);
+      const chosen = schema ?? detectSchema(context);
+      return chosen === null ? null : [...new Set([...chosen.columns(context), ...PROVENANCE_COLUMNS])];
+    } catch {
+      // The row itself will say what is wrong with it, if it is drawn.
+      return null;
+    }
+  }
+  return null;
+}
+
+function position(source: ResolvedSource, file: RowFile, row: Row): string {
+  if (source.files.length === 1) return String(row.index);
+  const name = file.name.split(/[\\/]/u).at(-1) ?? file.name;
+  return `${name}:${row.index}`;
+}

@@ -1,0 +1,20 @@
+import { InputError } from '../../errors.js';
+import { messagesSchema } from './messages.js';
+import { rawTextSchema } from './raw-text.js';
+import type { Schema } from './schema.js';
+import { tokenIdsSchema } from './token-ids.js';
+
+/** In the order in which a row is tried: the more particular first. */
+export const SCHEMAS: readonly Schema[] = [tokenIdsSchema, messagesSchema, rawTextSchema];
+
+export const SCHEMA_NAMES: readonly string[] = SCHEMAS.map(({ name }) => name);
+
+/** The schema of a recipe's `format`; null for `auto`. */
+export function schemaNamed(name: string): Schema | null {
+  if (name === 'auto') return null;
+  const schema = SCHEMAS.find((each) => each.name === name);
+  if (schema === undefined) {
+    throw new InputError(`Cannot read format "${name}": wanted auto or one of ${SCHEMA_NAMES.join(', ')}`);
+  }
+  return schema;
+}

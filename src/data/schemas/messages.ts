@@ -1,0 +1,59 @@
+import { isRecord, type RowValue } from '../row.js';
+import type { Message } from '../sample.js';
+import { findList, requireList } from './find-list.js';
+import { createMessage, OPENAI_ROLES, readMessage } from './message.js';
+import type { RowContext, Schema, SchemaResult } from './schema.js';
+import { isAbsent, wrong, type Path } from './shape.js';
+import { readTools } from './tools.js';
+
+/** Columns that usually hold the messages; others are found by what they hold. */
+const USUAL_COLUMNS = ['messages', 'conversations', 'conversation', 'dialogue', 'chat', 'trajectory', 'chosen'];
+
+function isMessage(item: RowValue): boolean {
+  return (
+    typeof item['role'] === 'string' &&
+    OPENAI_ROLES.has(item['role']) &&
+    ['content', 'tool_calls', 'reasoning_content'].some((key) => key in item)
+  );
+}
+
+/**
+ * OpenAI's chat messages: `messages[{role, content, tool_calls, tool_call_id, name}]` with `tools`, whether as structs or
+ * as JSON strings; reasoning under any of its names.
+ */
+export const messagesSchema: Schema = {
+  name: 'messages',
+  matches: (context) => findList(context, USUAL_COLUMNS, isMessage) !== null,
+  columns: (context) => [columnOf(context), ...SIDE_COLUMNS],
+  normalize(context): SchemaResult {
+    const { column, items } = requireList(context, USUAL_COLUMNS, isMessage, 'a list of messages');
+    const messages = items.map((item, index) => {
+      const path = [column, index];
+      return isRecord(item) ? readMessage(item, path, context.columnar) : wrong(path, 'a message', item);
+    });
+    return {
+      content: { kind: 'messages', messages: withSystem(messages, context.row, []), tools: toolsOf(context) },
+    };
+  },
+};
+
+/** Columns beside the conversation that belong to it. */
+export const SIDE_COLUMNS = ['tools', 'system', 'system_prompt', 'functions'];
+
+export function columnOf(context: RowContext): string {
+  return requireList(context, USUAL_COLUMNS, isMessage, 'a list of messages').column;
+}
+
+export function toolsOf(context: RowContext) {
+  const { row, columnar } = context;
+  const key = isAbsent(row['tools']) && Array.isArray(row['functions']) ? 'functions' : 'tools';
+  return readTools(row[key], [key], columnar);
+}
+
+/** Puts the row's own system prompt before the conversation, unless that opens with one. */
+export function withSystem(messages: readonly Message[], row: RowValue, path: Path): readonly Message[] {
+  const prompt = row['system'] ?? row['system_prompt'];
+  const first = messages[0]?.role;
+  if (typeof prompt !== 'string' || prompt === '' || first === 'system' || first === 'developer') return messages;
+  return [createMessage({ role: 'system', content: prompt, path }), ...messages];
+}

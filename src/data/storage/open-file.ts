@@ -1,0 +1,42 @@
+import { InputError } from '../../errors.js';
+import type { ByteSource } from '../byte-source.js';
+import type { RowFile } from '../row.js';
+import { openJsonLines } from './json-lines.js';
+import { openJson } from './json.js';
+import { openParquet } from './parquet.js';
+
+type Opener = (source: ByteSource) => RowFile | Promise<RowFile>;
+
+/** Storage formats by the ends of file names, without `.gz` and `.zst`. */
+const OPENERS: ReadonlyMap<string, Opener> = new Map<string, Opener>([
+  ['parquet', openParquet],
+  ['jsonl', openJsonLines],
+  ['ndjson', openJsonLines],
+  ['json', openJson],
+]);
+
+export const DATA_FILE_ENDINGS: readonly string[] = [...OPENERS.keys()];
+
+function endingOf(name: string): string {
+  return /\.([^./\\]+)(?:\.(?:gz|zst|zstd))?$/iu.exec(name)?.[1]?.toLowerCase() ?? '';
+}
+
+/** Whether the name is that of a file of rows. */
+export function isDataFile(name: string): boolean {
+  return OPENERS.has(endingOf(name));
+}
+
+/** Opens a file of rows by its name's ending. */
+export async function openRows(source: ByteSource): Promise<RowFile> {
+  const opener = OPENERS.get(endingOf(source.name));
+  if (opener === undefined) {
+    await source.close();
+    throw new InputError(`Cannot read "${source.name}": wanted a file of ${DATA_FILE_ENDINGS.join(', ')}`);
+  }
+  try {
+    return await opener(source);
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
