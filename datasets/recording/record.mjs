@@ -48,6 +48,7 @@ const ENVIRONMENT = {
   LC_ALL: 'C.UTF-8',
   TZ: 'UTC',
   PYTHONDONTWRITEBYTECODE: '1',
+  RUST_TEST_THREADS: '1',
   CARGO_NET_OFFLINE: 'true',
   CARGO_TERM_COLOR: 'never',
   CARGO_TERM_PROGRESS_WHEN: 'never',
@@ -219,12 +220,11 @@ class Terminal {
     this.env = {
       ...ENVIRONMENT,
       TERM: 'screen',
-      PS1: '\\u@sandbox:\\w# ',
-      PROMPT_COMMAND: '',
       HISTFILE: '',
     };
     fs.writeFileSync('/run/tmux.conf', 'set -g history-limit 50000\nset -g status off\nset -g default-terminal screen\n');
-    this.tmux('-f', '/run/tmux.conf', 'new-session', '-d', '-x', `${SCREEN.width}`, '-y', `${SCREEN.height}`, '-c', directory, '/bin/bash --noprofile --norc');
+    fs.writeFileSync('/run/bashrc', "PS1='\\u@sandbox:\\w# '\n");
+    this.tmux('-f', '/run/tmux.conf', 'new-session', '-d', '-x', `${SCREEN.width}`, '-y', `${SCREEN.height}`, '-c', directory, '/bin/bash --noprofile --rcfile /run/bashrc');
     this.before = '';
   }
 
