@@ -24,14 +24,19 @@ export function parseConfig(text: string, file: string): JsonObject {
  * @param changes further top-level values to set
  */
 export function quantizedConfig(text: string, quantization: JsonObject, changes: JsonObject = {}): string {
-  if (text.includes(MARK)) throw new InputError("rewrite 'config.json': it holds U+E000, which marks numbers here");
-  const marked = outsideStrings(text, (part) => part.replace(NUMBER, (number) => `"${MARK}${number}"`));
-  const config = withoutQuantization(parseJsonObject(marked, 'config.json'));
+  const config = withoutQuantization(parseSpelled(text, 'config.json'));
   const nested = Object.entries(config).map(([key, value]): [string, unknown] =>
     key.endsWith('_config') && isJsonObject(value) ? [key, withoutQuantization(value)] : [key, value],
   );
   const result = { ...Object.fromEntries(nested), ...changes, quantization_config: quantization };
   return `${JSON.stringify(result, null, 2).replace(new RegExp(`"${MARK}([^"]*)"`, 'g'), '$1')}\n`;
+}
+
+/** A config whose numbers are strings as they are spelled behind a mark, so that 0.0 and 0 differ. */
+export function parseSpelled(text: string, file: string): JsonObject {
+  if (text.includes(MARK)) throw new InputError(`read config '${file}': it holds U+E000, which marks numbers here`);
+  const marked = outsideStrings(text, (part) => part.replace(NUMBER, (number) => `"${MARK}${number}"`));
+  return parseJsonObject(marked, file);
 }
 
 function withoutQuantization(config: JsonObject): JsonObject {
