@@ -8,6 +8,8 @@ export interface ModelConfig {
   readonly multimodal: boolean;
   has(key: string): boolean;
   number(key: string, fallback?: number): number;
+  /** A number, or one per layer. */
+  numberAt(key: string, layer: number): number;
   optionalNumber(key: string): number | null;
   boolean(key: string, fallback: boolean): boolean;
   string(key: string, fallback: string): string;
@@ -20,11 +22,16 @@ export interface ModelConfig {
  * Reads config.json in either dialect; a multimodal config is read through its `text_config`, with the outer
  * architecture's name.
  *
+ * @param defaults values of the family's configuration class for keys that config.json leaves out
  * @throws InputError when no architecture is named
  */
-export function parseModelConfig(json: Readonly<Record<string, unknown>>): ModelConfig {
+export function parseModelConfig(
+  json: Readonly<Record<string, unknown>>,
+  defaults: Readonly<Record<string, unknown>> = {},
+): ModelConfig {
   const inner = json['text_config'];
-  const text = isRecord(inner) ? inner : json;
+  const given = isRecord(inner) ? inner : json;
+  const text: Readonly<Record<string, unknown>> = { ...defaults, ...given };
   const architectures = json['architectures'] ?? text['architectures'];
   const architecture: unknown = Array.isArray(architectures) ? architectures[0] : undefined;
   if (typeof architecture !== 'string') {
@@ -42,11 +49,17 @@ export function parseModelConfig(json: Readonly<Record<string, unknown>>): Model
   const config: ModelConfig = {
     architecture,
     modelType: typeof text['model_type'] === 'string' ? text['model_type'] : '',
-    multimodal: text !== json,
+    multimodal: given !== json,
     has: isPresent,
     number(key, fallback) {
       const value = config.optionalNumber(key) ?? fallback;
       if (value === undefined) throw wrong(key, 'a number');
+      return value;
+    },
+    numberAt(key, layer) {
+      if (!Array.isArray(text[key])) return config.number(key);
+      const value = config.numbers(key)?.[layer];
+      if (value === undefined) throw wrong(key, `a number for layer ${layer}`);
       return value;
     },
     optionalNumber(key) {

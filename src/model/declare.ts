@@ -2,11 +2,11 @@ import { InputError } from '../errors.js';
 import type { TensorSource } from '../checkpoint/tensor-source.js';
 import type { ModelConfig } from './config.js';
 import { preNormEdges } from './edges.js';
+import { modulesOutside } from './outside.js';
 import type {
   Activation,
   AttentionPlan,
   DensePlan,
-  ExpertPlan,
   KeptModule,
   LayerPlan,
   Linear,
@@ -27,6 +27,8 @@ export interface Family {
   readonly name: string;
   /** Names in config.json's `architectures`. */
   readonly architectures: readonly string[];
+  /** What transformers' configuration class of this family assumes for keys that config.json leaves out. */
+  readonly defaults?: Readonly<Record<string, unknown>>;
   /** Builds the plan of a model of this family. */
   plan(declaration: Declaration): ModelPlan;
 }
@@ -132,23 +134,6 @@ export function densePlan(
   };
 }
 
-/** Experts stored one by one: `<module>.<e>.{gate_proj, up_proj, down_proj}`, or under other names (w1, w3, w2). */
-export function separateExperts(
-  declaration: Declaration,
-  module: string,
-  count: number,
-  names: readonly [gate: string, up: string, down: string] = ['gate_proj', 'up_proj', 'down_proj'],
-): ExpertPlan[] {
-  return Array.from({ length: count }, (_, e) => {
-    const [gate, up, down] = names.map((name) => linearPlan(declaration, `${module}.${e}.${name}`)) as [
-      Linear,
-      Linear,
-      Linear,
-    ];
-    return { gate, up, down };
-  });
-}
-
 export const ROUTER_KEPT = 'router: small, and one wrong choice costs a whole expert';
 export const SHARED_GATE_KEPT = 'shared-expert gate: one output, nothing to save';
 
@@ -184,6 +169,7 @@ export function decoderPlan(
   } = {},
 ): ModelPlan {
   const { config, source, root } = declaration;
+  const layers = config.number('num_hidden_layers');
   const embedding = `${root}.embed_tokens.weight`;
   const [vocabularySize] = source.shape(embedding);
   const headModule = ['lm_head', root.replace(/\.?model$/, '.lm_head').replace(/^\./, '')].find((name) =>
@@ -196,7 +182,7 @@ export function decoderPlan(
     hiddenSize: config.number('hidden_size'),
     vocabularySize: vocabularySize!,
     embedding: rest.embedding ?? { tensor: embedding, scale: 1 },
-    layers: Array.from({ length: config.number('num_hidden_layers') }, (_, index) => layer(index)),
+    layers: Array.from({ length: layers }, (_, index) => layer(index)),
     finalNorm: rest.finalNorm ?? normPlan(declaration, `${root}.norm`),
     head: {
       weight: { tensor: tied || headModule === undefined ? embedding : `${headModule}.weight` },
@@ -206,8 +192,12 @@ export function decoderPlan(
       ...rest.head,
     },
     kept: [
-      { pattern: 'lm_head', reason: 'output head: every token passes it, and runtimes expect it unquantized' },
+      {
+        pattern: config.multimodal ? 're:.*lm_head$' : 'lm_head',
+        reason: 'output head: every token passes it, and runtimes expect it unquantized',
+      },
       ...(rest.kept ?? []),
+      ...modulesOutside(source, root, layers),
     ],
   };
 }

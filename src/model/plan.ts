@@ -140,7 +140,7 @@ export interface AttentionPlan {
   readonly sinks: string | null;
   /** q_proj emits [q | gate] per head, the output is multiplied by σ(gate) (qwen3_next). */
   readonly outputGate: boolean;
-  /** Clamp q, k, v to ±clip after the projection (olmoe). */
+  /** Clamp q, k, v to ±clip, after norms over the whole width (olmoe). */
   readonly clip: number | null;
   /** q × (1 + scale·ln(1 + ⌊(position+1)/floor⌋)) (llama4's NoPE layers). */
   readonly temperature: { readonly scale: number; readonly floor: number } | null;
@@ -159,8 +159,12 @@ export interface HeadNorm {
 export interface RopePlan {
   /** Radians per position, [rotaryDim / 2]. */
   readonly inverseFrequencies: readonly number[];
-  /** Used instead for sequences longer than `longFrom` tokens (phi3's longrope). */
-  readonly long: { readonly inverseFrequencies: readonly number[]; readonly from: number } | null;
+  /** Used instead for sequences longer than `from` tokens (phi3's longrope). */
+  readonly long: {
+    readonly inverseFrequencies: readonly number[];
+    readonly attentionFactor: number;
+    readonly from: number;
+  } | null;
   /** Multiplies cos and sin (yarn, longrope). */
   readonly attentionFactor: number;
   /** Leading part of each head that rotates. */

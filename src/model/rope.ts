@@ -8,7 +8,8 @@ interface RopeOptions {
   readonly interleaved?: boolean;
   /** Settings to use instead of the config's own (gemma3's rope per layer type). */
   readonly parameters?: Readonly<Record<string, unknown>>;
-  readonly partialFactor?: number;
+  /** Share of a head that rotates where the config names none. */
+  readonly defaultPartialFactor?: number;
 }
 
 /**
@@ -19,12 +20,12 @@ interface RopeOptions {
  */
 export function ropePlan(
   config: ModelConfig,
-  { headDim, interleaved = false, parameters, partialFactor }: RopeOptions,
+  { headDim, interleaved = false, parameters, defaultPartialFactor = 1 }: RopeOptions,
 ): RopePlan {
   const settings = parameters ?? config.object('rope_parameters') ?? config.object('rope_scaling') ?? {};
   const read = (key: string): number | undefined => (typeof settings[key] === 'number' ? settings[key] : undefined);
   const theta = read('rope_theta') ?? config.number('rope_theta', 10_000);
-  const partial = partialFactor ?? read('partial_rotary_factor') ?? config.number('partial_rotary_factor', 1);
+  const partial = read('partial_rotary_factor') ?? config.number('partial_rotary_factor', defaultPartialFactor);
   const rotaryDim = Math.floor(headDim * partial);
   const type = settings['rope_type'] ?? settings['type'] ?? 'default';
   const base = Array.from({ length: rotaryDim / 2 }, (_, i) => 1 / theta ** ((2 * i) / rotaryDim));
@@ -39,6 +40,11 @@ export function ropePlan(
     rotaryDim,
     interleaved,
   });
+  // transformers lets the config's own value override that of the settings (phi3 states both).
+  const original = (): number =>
+    config.optionalNumber('original_max_position_embeddings') ??
+    read('original_max_position_embeddings') ??
+    config.number('max_position_embeddings');
   const wanted = (key: string): number => {
     const value = read(key);
     if (value === undefined)
@@ -55,29 +61,21 @@ export function ropePlan(
     case 'linear':
       return plan(base.map((frequency) => frequency / wanted('factor')));
     case 'llama3':
-      return plan(
-        llama3(
-          base,
-          wanted('factor'),
-          wanted('low_freq_factor'),
-          wanted('high_freq_factor'),
-          wanted('original_max_position_embeddings'),
-        ),
-      );
+      return plan(llama3(base, wanted('factor'), wanted('low_freq_factor'), wanted('high_freq_factor'), original()));
     case 'yarn': {
-      const original = read('original_max_position_embeddings') ?? config.number('max_position_embeddings');
+      const factor = read('factor') ?? config.number('max_position_embeddings') / original();
       return plan(
         yarn(
           base,
           rotaryDim,
           theta,
-          wanted('factor'),
-          original,
+          factor,
+          original(),
           read('beta_fast') ?? 32,
           read('beta_slow') ?? 1,
           settings['truncate'] !== false,
         ),
-        read('attention_factor') ?? yarnAttentionFactor(wanted('factor'), read('mscale'), read('mscale_all_dim')),
+        read('attention_factor') ?? yarnAttentionFactor(factor, read('mscale'), read('mscale_all_dim')),
       );
     }
     case 'dynamic':
@@ -86,7 +84,7 @@ export function ropePlan(
       return plan(base.map((_, i) => 1 / dynamicTheta(theta, read('alpha'), rotaryDim) ** ((2 * i) / rotaryDim)));
     case 'longrope':
     case 'su':
-      return longrope(config, settings, base, plan);
+      return longrope(config, settings, base, original(), plan);
     default:
       throw new InputError(`read config.json: rope type '${String(type)}' is not supported`);
   }
@@ -147,6 +145,7 @@ function longrope(
   config: ModelConfig,
   settings: Readonly<Record<string, unknown>>,
   base: readonly number[],
+  original: number,
   plan: (frequencies: readonly number[], factor: number, long: RopePlan['long']) => RopePlan,
 ): RopePlan {
   const factors = (key: string): readonly number[] => {
@@ -157,14 +156,15 @@ function longrope(
       `read config.json: wanted "${key}" of longrope as ${base.length} numbers, got ${JSON.stringify(value)}`,
     );
   };
-  const maximum = config.number('max_position_embeddings');
-  const stated =
-    config.optionalNumber('original_max_position_embeddings') ?? settings['original_max_position_embeddings'];
-  const original = typeof stated === 'number' ? stated : maximum;
-  const factor = typeof settings['factor'] === 'number' ? settings['factor'] : maximum / original;
+  const stated = settings['factor'];
+  const factor = typeof stated === 'number' ? stated : config.number('max_position_embeddings') / original;
   const given = settings['attention_factor'];
   const attentionFactor =
     typeof given === 'number' ? given : factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(original));
   const scaled = (key: string): number[] => base.map((frequency, i) => frequency / factors(key)[i]!);
-  return plan(scaled('short_factor'), attentionFactor, { inverseFrequencies: scaled('long_factor'), from: original });
+  return plan(scaled('short_factor'), attentionFactor, {
+    inverseFrequencies: scaled('long_factor'),
+    attentionFactor,
+    from: original,
+  });
 }

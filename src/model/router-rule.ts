@@ -131,8 +131,8 @@ function sparsemixer(scores: Float32Array, jitter: number, picked: Int32Array, w
     let total = 0;
     for (let e = 0; e < scores.length; e++) {
       const factor = Math.max(Math.abs(scores[e]!), Math.abs(top));
-      const near = (top - scores[e]!) / factor <= 2 * jitter;
-      if (near && left[e] !== -Infinity) total += Math.exp(left[e]! - top);
+      const isFar = (top - scores[e]!) / factor > 2 * jitter;
+      if (!isFar && left[e] !== -Infinity) total += Math.exp(left[e]! - top);
     }
     picked[k] = best;
     weights[k] = 1 / total;

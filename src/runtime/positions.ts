@@ -46,8 +46,8 @@ function firstVisible(mask: MaskPlan, query: number): number {
 
 /** cos and sin [length, rotaryDim / 2]. */
 export function rotationFeeds(rope: RopePlan, length: number): { readonly cos: Feed; readonly sin: Feed } {
-  const frequencies =
-    rope.long !== null && length > rope.long.from ? rope.long.inverseFrequencies : rope.inverseFrequencies;
+  const { inverseFrequencies: frequencies, attentionFactor } =
+    rope.long !== null && length > rope.long.from ? rope.long : rope;
   const half = frequencies.length;
   const cos = new Float32Array(length * half);
   const sin = new Float32Array(length * half);
@@ -55,8 +55,8 @@ export function rotationFeeds(rope: RopePlan, length: number): { readonly cos: F
     for (let i = 0; i < half; i++) {
       // The reference multiplies in f32 before the cosine; so do we, or long contexts drift apart.
       const angle = Math.fround(position * Math.fround(frequencies[i]!));
-      cos[position * half + i] = Math.cos(angle) * rope.attentionFactor;
-      sin[position * half + i] = Math.sin(angle) * rope.attentionFactor;
+      cos[position * half + i] = Math.cos(angle) * attentionFactor;
+      sin[position * half + i] = Math.sin(angle) * attentionFactor;
     }
   }
   const shape = [length, half];

@@ -7,7 +7,8 @@ import {
   type Declaration,
   type Family,
 } from '../declare.js';
-import type { AttentionPlan, HeadNorm, MaskPlan } from '../plan.js';
+import { perHeadNorm } from '../head-norms.js';
+import type { AttentionPlan, MaskPlan } from '../plan.js';
 import { ropePlan } from '../rope.js';
 import { qwenMask } from './qwen2.js';
 
@@ -35,17 +36,4 @@ export function qwen3Attention(declaration: Declaration, prefix: string, mask: M
     queryNorm: perHeadNorm(declaration, `${prefix}.self_attn.q_norm`),
     keyNorm: perHeadNorm(declaration, `${prefix}.self_attn.k_norm`),
   });
-}
-
-/** An RMSNorm over each head of a projection, before the rotation. */
-export function perHeadNorm({ config, source }: Declaration, module: string, offset: 0 | 1 = 0): HeadNorm {
-  source.shape(`${module}.weight`);
-  return {
-    over: 'head',
-    kind: 'rms',
-    weight: `${module}.weight`,
-    offset,
-    epsilon: config.number('rms_norm_eps', 1e-6),
-    order: 'before-rope',
-  };
 }
