@@ -49,15 +49,27 @@ export function syntheticSequences(options: SyntheticOptions): Sequence[] {
   return list;
 }
 
-/** All tokens of one layer, routed with a skew that depends on the sequence's language. */
+/** All tokens of one layer; every expert has its own popularity, and every language its own taste. */
 export function syntheticRouting(
   sequences: readonly Sequence[],
   layer: number,
   experts: number,
   topK: number,
   seed = 1,
+  skew = 3,
 ): RoutingBatch {
   const random = randomFrom(seed * 7919 + layer);
+  const popularity = Float64Array.from({ length: experts }, () => random() ** skew + 1e-4);
+  const tastes = new Map<string, Float64Array>();
+  const tasteOf = (language: string): Float64Array => {
+    let rising = tastes.get(language);
+    if (rising === undefined) {
+      let sum = 0;
+      rising = popularity.map((weight) => (sum += weight * (0.1 + random())));
+      tastes.set(language, rising);
+    }
+    return rising;
+  };
   const total = sequences.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
   const sequenceOf = new Int32Array(total);
   const positionOf = new Int32Array(total);
@@ -65,20 +77,29 @@ export function syntheticRouting(
   const weights = new Float32Array(total * topK);
   let t = 0;
   sequences.forEach(({ inputIds, language }, s) => {
-    const home = (language.charCodeAt(0) * 7 + language.charCodeAt(1) + layer * 3) % experts;
+    const rising = tasteOf(language);
     for (let p = 0; p < inputIds.length; p++, t++) {
       sequenceOf[t] = s;
       positionOf[t] = p;
-      const taken = new Set<number>();
-      while (taken.size < topK) taken.add((home + Math.floor(random() ** 3 * experts)) % experts);
-      let k = t * topK;
-      for (const expert of taken) {
-        chosen[k] = expert;
-        weights[k++] = random();
+      for (let k = 0; k < topK;) {
+        const expert = firstAbove(rising, random() * rising[experts - 1]!);
+        if (chosen.subarray(t * topK, t * topK + k).includes(expert)) continue;
+        chosen[t * topK + k] = expert;
+        weights[t * topK + k++] = random();
       }
     }
   });
   return { layer, experts, topK, sequenceOf, positionOf, chosen, weights };
+}
+
+function firstAbove(rising: Float64Array, value: number): number {
+  let [from, to] = [0, rising.length - 1];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (rising[middle]! <= value) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }
 
 /** The tokens [from, to) of a batch. */
