@@ -4,10 +4,11 @@ import { dirname, resolve } from 'node:path';
 import { InputError } from '../errors.js';
 import { importCalibrationSet, isCalibrationSet } from './calibration-set.js';
 import { importCompressorRecipe, isCompressorRecipe } from './llm-compressor.js';
-import { resolveMix } from './mix.js';
+import type { z } from 'zod';
+import { distinctNames, resolveMix, resolveSource } from './mix.js';
 import { resolveQuantize } from './quantize.js';
-import type { MixRecipe, ModelReference, QuantizeRecipe, Recipe, RecipeNote } from './recipe.js';
-import { mixSchema, quantizeSchema, recipeSchema } from './schema.js';
+import type { EvaluateRecipe, MixRecipe, ModelReference, QuantizeRecipe, Recipe, RecipeNote } from './recipe.js';
+import { mixSchema, quantizeSchema, recipeSchema, type evaluateSchema } from './schema.js';
 import { validate } from './validate.js';
 import { parseYaml, type KeyPath, type YamlDocument } from './yaml-document.js';
 
@@ -57,6 +58,7 @@ export async function parseRecipe(text: string, file: string, assignments: reado
     mix,
     balance: raw.balance,
     quantize: readQuantize(quantizePart, notes),
+    evaluate: raw.evaluate === undefined ? null : readEvaluate(raw.evaluate, mix, folder, document),
     output: resolve(folder, raw.output),
     notes,
     locate: (path) => document.locate(path),
@@ -66,6 +68,21 @@ export async function parseRecipe(text: string, file: string, assignments: reado
 function readMix(part: Part, folder: string, notes: RecipeNote[]): MixRecipe {
   if (isCalibrationSet(part.data)) return importCalibrationSet(part.data, part.document, part.at, folder, notes);
   return resolveMix(validate(mixSchema, part.data ?? {}, part.document, part.at), folder, part.document, part.at);
+}
+
+/** Held-out text is rendered as the mix is, and taken whole: nothing is cleaned away from under a measurement. */
+function readEvaluate(
+  raw: z.output<typeof evaluateSchema>,
+  mix: MixRecipe,
+  folder: string,
+  document: YamlDocument,
+): EvaluateRecipe {
+  const sources = raw.sources.map((source, index) =>
+    resolveSource(source, folder, document, ['evaluate', 'sources', index]),
+  );
+  const sequenceLength = raw.sequence_length ?? mix.sequenceLength;
+  const heldOut = { ...mix, sources: distinctNames(sources), tokens: raw.tokens, sequenceLength, languages: new Map() };
+  return { mix: heldOut, baseline: raw.baseline };
 }
 
 function readQuantize(part: Part, notes: RecipeNote[]): QuantizeRecipe {

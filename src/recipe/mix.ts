@@ -34,7 +34,7 @@ export function resolveMix(
   };
 }
 
-function resolveSource(
+export function resolveSource(
   raw: z.output<typeof sourceSchema>,
   folder: string,
   document: YamlDocument,

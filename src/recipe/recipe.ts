@@ -12,6 +12,8 @@ export interface Recipe {
   readonly mix: MixRecipe;
   readonly balance: BalanceRecipe;
   readonly quantize: QuantizeRecipe;
+  /** null: the quantized model is not compared with its original. */
+  readonly evaluate: EvaluateRecipe | null;
   /** Absolute path of the output folder. */
   readonly output: string;
   /** What an import of another tool's file mended or left without effect, each with its place. */
@@ -94,6 +96,12 @@ export interface CleanRecipe {
 export interface BalanceRecipe {
   readonly floor: number;
   readonly pool: number;
+}
+
+/** Held-out text, and what is measured on it. */
+export interface EvaluateRecipe {
+  readonly mix: MixRecipe;
+  readonly baseline: boolean;
 }
 
 /** Integer weights, as `src/awq/scheme.ts` has them. */

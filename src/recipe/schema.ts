@@ -88,6 +88,14 @@ export const quantizeSchema = z.strictObject({
   format: z.enum(['compressed-tensors', 'autoawq']).default('compressed-tensors'),
 });
 
+/** Text that the quantized model is compared with its original on; never part of the mix. */
+export const evaluateSchema = z.strictObject({
+  sources: z.array(sourceSchema).min(1),
+  tokens: count.nullable().default(null),
+  sequence_length: count.optional().describe("the mix's unless given"),
+  baseline: z.boolean().default(true).describe('also measure plain round-to-nearest with the same scheme'),
+});
+
 /** A recipe as written; design §8. `mix` and `quantize` may also name a file of another tool. */
 export const recipeSchema = z.strictObject({
   evenkeel: z.literal(1).default(1),
@@ -95,5 +103,6 @@ export const recipeSchema = z.strictObject({
   mix: z.unknown(),
   balance: balanceSchema.prefault({}),
   quantize: z.unknown().optional(),
+  evaluate: evaluateSchema.optional(),
   output: text,
 });
