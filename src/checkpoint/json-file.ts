@@ -36,7 +36,8 @@ export function parseJsonObject(text: string, file: string): JsonObject {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    const message = messageOf(error);
+    // The engine quotes the text around the error, line breaks and all.
+    const message = messageOf(error).replace(/\s+/g, ' ');
     throw new InputError(`parse JSON: ${message}`, { location: jsonErrorLocation(file, text, message), cause: error });
   }
   if (!isJsonObject(value)) {

@@ -77,11 +77,6 @@ export async function createCheckpointWriter(directory: string, options: WriterO
   const unlock = await lockFolder(directory);
   try {
     const { journal, written } = await prepare(directory, options, shards);
-    const missing = [...places].filter(([name]) => !written.has(name));
-    await assertFreeSpace(
-      directory,
-      missing.reduce((sum, [, { tensor }]) => sum + tensor.bytes, 0),
-    );
     return tensorWriter(directory, { shards, places, journal, written, unlock });
   } catch (error) {
     await unlock();
@@ -104,11 +99,26 @@ interface Place {
 
 /** Starts a journal, or takes up that of an interrupted run with the tensors that are still intact. */
 async function prepare(directory: string, { existing = 'refuse', key }: WriterOptions, shards: readonly ShardLayout[]) {
+  const tensors = shards.flatMap((shard) => [...shard.tensors.values()]);
+  const assertRoom = (written: ReadonlySet<string>): Promise<void> =>
+    assertFreeSpace(
+      directory,
+      tensors.reduce((sum, { name, bytes }) => sum + (written.has(name) ? 0 : bytes), 0),
+    );
   if (!(await prepareFolder(directory, existing))) {
-    return { journal: await createJournal(directory, key, shards), written: new Set<string>() };
+    const written = new Set<string>();
+    await assertRoom(written);
+    return { journal: await createJournal(directory, key, shards), written };
   }
   const { journal, journaled } = await resumeJournal(directory, key, shards);
-  return { journal, written: await intactTensors(directory, shards, journaled) };
+  try {
+    const written = await intactTensors(directory, shards, journaled);
+    await assertRoom(written);
+    return { journal, written };
+  } catch (error) {
+    await journal.close();
+    throw error;
+  }
 }
 
 function tensorWriter(directory: string, { shards, places, journal, written, unlock }: Workplace): CheckpointWriter {
@@ -120,6 +130,8 @@ function tensorWriter(directory: string, { shards, places, journal, written, unl
     if (shard === undefined) {
       shard = openPartial(directory, layout, written);
       openShards.set(layout, shard);
+      // A shard that could not be opened may be tried again, and has no handle to sync or close.
+      shard.catch(() => openShards.delete(layout));
     }
     return shard;
   };
@@ -222,8 +234,13 @@ async function openPartial(directory: string, layout: ShardLayout, written: Read
   const path = join(directory, layout.file) + PARTIAL_SUFFIX;
   return writing(path, async () => {
     const handle = await open(path, existsSync(path) ? 'r+' : 'w+');
-    await handle.truncate(layout.size);
-    await writeFully(handle, layout.header, 0);
+    try {
+      await handle.truncate(layout.size);
+      await writeFully(handle, layout.header, 0);
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
     return { layout, handle, missing: new Set([...layout.tensors.keys()].filter((name) => !written.has(name))) };
   });
 }
