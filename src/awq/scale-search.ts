@@ -53,22 +53,27 @@ export function scaleCandidates(
   { grid, duoScaling }: Pick<SearchSettings, 'grid' | 'duoScaling'>,
 ): ScaleCandidate[] {
   const candidates: ScaleCandidate[] = [{ ratio: null, scales: new Float32Array(meanAbs.length).fill(1) }];
-  for (let i = 0; i <= grid - 2; i++) {
-    const ratio = grid === 2 ? 0.5 : i / (grid - 2);
-    const raw = Float64Array.from(meanAbs, (a, j) => {
-      const scaled = duoScaling ? a ** ratio / (weightMean[j]! ** (1 - ratio) + 1e-4) : a ** ratio;
-      return Math.max(scaled, LEAST_SCALE);
-    });
-    let [least, most] = [Infinity, 0];
-    for (const value of raw) {
-      least = Math.min(least, value);
-      most = Math.max(most, value);
-    }
-    const norm = Math.sqrt(least * most);
-    const scales = Float32Array.from(raw, (value) => value / norm).map((s) => (Number.isFinite(s) && s > 0 ? s : 1));
-    candidates.push({ ratio, scales });
+  const kinds = duoScaling === 'both' ? [true, false] : [duoScaling];
+  const steps = Math.max(1, Math.floor((grid - 1) / kinds.length));
+  for (const duo of kinds) {
+    for (let i = 0; i < steps; i++) candidates.push(scaleCandidate(meanAbs, weightMean, steps === 1 ? 0.5 : i / (steps - 1), duo));
   }
   return candidates;
+}
+
+function scaleCandidate(meanAbs: Float32Array, weightMean: Float32Array, ratio: number, duo: boolean): ScaleCandidate {
+  const raw = Float64Array.from(meanAbs, (a, j) => {
+    const scaled = duo ? a ** ratio / (weightMean[j]! ** (1 - ratio) + 1e-4) : a ** ratio;
+    return Math.max(scaled, LEAST_SCALE);
+  });
+  let [least, most] = [Infinity, 0];
+  for (const value of raw) {
+    least = Math.min(least, value);
+    most = Math.max(most, value);
+  }
+  const norm = Math.sqrt(least * most);
+  const scales = Float32Array.from(raw, (value) => value / norm).map((s) => (Number.isFinite(s) && s > 0 ? s : 1));
+  return { ratio, scales };
 }
 
 /** Output rows to judge of each of an edge's Linears, so that the edge stays within the budget. */

@@ -42,8 +42,8 @@ export const ROUND_TO_NEAREST: RoundingSettings = {
 export interface SearchSettings {
   /** Candidates in all, identity included. */
   readonly grid: number;
-  /** Let the candidates depend on the weights too, not only on the activations. */
-  readonly duoScaling: boolean;
+  /** Let the candidates depend on the weights too, not only on the activations; `both` halves the grid for each kind. */
+  readonly duoScaling: boolean | 'both';
   readonly signedScales: boolean;
   /** Output rows judged over all Linears of an edge; they are spread evenly. Infinity judges every row. */
   readonly rowBudget: number;

@@ -37,19 +37,22 @@ const TOKEN_KEYS = [
  * `additional_chat_templates/*.jinja`, else `chat_template` in tokenizer_config.json (a string, or a list of
  * `{name, template}`), else `chat_template.json`.
  *
- * @returns null when the model has none
+ * @param file a template to use instead of the model's own; the model's special tokens stay
+ * @returns null when there is none
  */
-export async function loadChatTemplate(modelFolder: string): Promise<ChatTemplate | null> {
-  const configPath = join(modelFolder, 'tokenizer_config.json');
-  const configText = await readIfPresent(configPath);
+export async function loadChatTemplate(modelFolder: string | null, file?: string): Promise<ChatTemplate | null> {
+  if (modelFolder === null && file === undefined) return null;
+  const configPath = join(modelFolder ?? '', 'tokenizer_config.json');
+  const configText = modelFolder === null ? null : await readIfPresent(configPath);
   const config = configText === null ? {} : parseJsonObject(configText, configPath);
-  const sources = await templateSources(modelFolder, config);
+  const sources =
+    file === undefined ? await templateSources(modelFolder!, config) : new Map([['default', await readTemplate(file)]]);
   if (sources.size === 0) return null;
   const hash = createHash('sha256');
   const templates = new Map<string, NamedTemplate>();
   for (const [name, source] of sources) {
     hash.update(`${name}\0${source}\0`);
-    const program = compileTemplate(source, `${modelFolder} (${name})`);
+    const program = compileTemplate(source, `${file ?? modelFolder} (${name})`);
     templates.set(name, { name, source, program, vocabulary: templateVocabulary(source) });
   }
   const tokens: Record<string, string> = {};
@@ -58,6 +61,12 @@ export async function loadChatTemplate(modelFolder: string): Promise<ChatTemplat
     if (token !== null) tokens[key] = token;
   }
   return { sha256: hash.digest('hex'), templates, tokens };
+}
+
+async function readTemplate(file: string): Promise<string> {
+  const source = await readIfPresent(file);
+  if (source === null) throw new InputError(`Cannot read the chat template "${file}": there is no such file`);
+  return source;
 }
 
 /** The template for a sample, as transformers chooses: `tool_use` where there are tools and it exists, else `default`. */

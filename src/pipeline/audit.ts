@@ -1,0 +1,46 @@
+import { openCheckpoint } from '../checkpoint/open.js';
+import { createCoverageCounter, type CoverageCounter } from '../coverage/count.js';
+import type { Coverage } from '../coverage/coverage.js';
+import { checkIds } from '../engine/evaluate.js';
+import { createPassState, forwardPass, layOut, type PassEvent } from '../engine/layer-pass.js';
+import { startModelLanes, type LaneOptions } from '../engine/lanes.js';
+import { planModel } from '../model/registry.js';
+import type { Sequence } from '../mix/sequence.js';
+
+export interface AuditOptions extends LaneOptions {
+  readonly model: string;
+  readonly sequences: readonly Sequence[];
+  readonly floor: number;
+  readonly floors?: Readonly<Record<string, number>>;
+  /** Keep every sequence's own counts, for balancing. */
+  readonly perSequence?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface AuditResult {
+  readonly coverage: Coverage;
+  readonly counter: CoverageCounter;
+}
+
+/** Runs sequences through the model and counts the router's own choices; a dense model needs no pass. */
+export async function* auditSequences(options: AuditOptions): AsyncGenerator<PassEvent, AuditResult> {
+  const { model, sequences, floor, floors, perSequence = false } = options;
+  const checkpoint = openCheckpoint(model);
+  const plan = planModel(checkpoint, options.assume);
+  checkpoint.close();
+  const counter = createCoverageCounter({ sequences, floor, ...(floors === undefined ? {} : { floors }), perSequence });
+  const layout = layOut(sequences);
+  checkIds(new Int32Array(layout.ids), plan);
+  if (plan.layers.some(({ feedForward }) => feedForward.kind === 'moe')) {
+    const lanes = await startModelLanes(model, options);
+    try {
+      for await (const event of forwardPass(lanes, plan, createPassState(plan, layout, lanes.count), options.signal)) {
+        if (event.kind === 'routing') counter.add(event.batch);
+        yield event;
+      }
+    } finally {
+      await lanes.close();
+    }
+  }
+  return { coverage: counter.finish({ model: { path: model, architecture: plan.architecture } }), counter };
+}

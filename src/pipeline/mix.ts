@@ -1,0 +1,93 @@
+import { openCheckpoint } from '../checkpoint/open.js';
+import { readSource } from '../data/read-source.js';
+import type { Sample } from '../data/sample.js';
+import type { SourceEvent } from '../data/source-spec.js';
+import { buildMix, type BuildEvent, type BuiltMix } from '../mix/build.js';
+import { parseModelConfig } from '../model/config.js';
+import { applyFormatter } from '../recipe/formatter.js';
+import type { MixRecipe, SourceRecipe } from '../recipe/recipe.js';
+import { loadChatTemplate } from '../text/chat-template.js';
+import { loadTokenizer } from '../text/load-tokenizer.js';
+import type { Tokenizer } from '../text/tokenizer.js';
+import { VERSION } from '../version.js';
+
+export type MixEvent = BuildEvent | SourceEvent;
+
+/** A built mix with the tokenizer that made it, which writing it needs again. */
+export interface MixWithTokenizer {
+  readonly mix: BuiltMix;
+  readonly tokenizer: Tokenizer;
+}
+
+export interface BuildFromRecipeOptions {
+  /** Folder of the model, or null for a mix without one. */
+  readonly model: string | null;
+  /** Budgets' worth of candidates kept for balancing. */
+  readonly pool: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Reads a recipe's sources, renders them with the model's template and tokenizer, and chooses the mix. */
+export async function* buildFromRecipe(
+  recipe: MixRecipe,
+  { model, pool, signal }: BuildFromRecipeOptions,
+): AsyncGenerator<MixEvent, MixWithTokenizer> {
+  const tokenizer = await loadTokenizer(recipe.tokenizer !== null ? { encoding: recipe.tokenizer } : model!);
+  const chatTemplate = await loadChatTemplate(model, recipe.chatTemplate ?? undefined);
+  const queue: SourceEvent[] = [];
+  const build = buildMix(readSources(recipe, (event) => queue.push(event), signal), {
+    tokenizer,
+    chatTemplate,
+    modelVocabularySize: model === null ? null : vocabularySize(model),
+    sequenceLength: recipe.sequenceLength,
+    overflow: recipe.overflow,
+    templateArguments: recipe.templateArguments,
+    ...(recipe.template === null ? {} : { template: recipe.template }),
+    ...(recipe.templateDate === null ? {} : { date: recipe.templateDate }),
+    seed: recipe.seed,
+    version: VERSION,
+    wanted: new Map(recipe.sources.map(({ name, samples }) => [name, samples])),
+    tokens: recipe.tokens,
+    sourceWeights: new Map(recipe.sources.map(({ name, weight }) => [name, weight])),
+    languageWeights: recipe.languages,
+    pool,
+    ...(signal === undefined ? {} : { signal }),
+  });
+  for (;;) {
+    const next = await build.next();
+    yield* queue.splice(0);
+    if (next.done === true) return { mix: next.value, tokenizer };
+    yield next.value;
+  }
+}
+
+function vocabularySize(model: string): number {
+  const checkpoint = openCheckpoint(model);
+  const size = parseModelConfig(checkpoint.config).number('vocab_size');
+  checkpoint.close();
+  return size;
+}
+
+async function* readSources(recipe: MixRecipe, onEvent: (event: SourceEvent) => void, signal: AbortSignal | undefined): AsyncGenerator<Sample> {
+  for (const source of recipe.sources) {
+    const samples = readSource(specOf(source), { seed: recipe.seed, onEvent, signal });
+    for await (const sample of samples) yield source.formatter === null ? sample : applyFormatter(sample, source.formatter);
+  }
+}
+
+function specOf(source: SourceRecipe): Parameters<typeof readSource>[0] {
+  return {
+    dataset: source.dataset,
+    name: source.name,
+    revision: source.revision ?? undefined,
+    subset: source.subset ?? undefined,
+    split: source.split ?? undefined,
+    columns: source.columns ?? undefined,
+    format: source.format,
+    samples: source.samples,
+    language: source.language ?? undefined,
+    category: source.category ?? undefined,
+    license: source.license ?? undefined,
+    onError: source.onError,
+  };
+}

@@ -1,0 +1,132 @@
+import { createHash } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { chooseTargets, type Targets } from '../awq/targets.js';
+import { openCheckpoint, type Checkpoint } from '../checkpoint/open.js';
+import { verifyCheckpoint } from '../checkpoint/verify/verify.js';
+import type { Finding } from '../checkpoint/verify/finding.js';
+import { createCoverageCounter } from '../coverage/count.js';
+import type { Coverage } from '../coverage/coverage.js';
+import { checkIds, evaluateModels, type EvaluateEvent } from '../engine/evaluate.js';
+import { layOut } from '../engine/layer-pass.js';
+import { quantizeModel, type QuantizeEvent } from '../engine/quantize.js';
+import type { LayerReport } from '../engine/quantize-layer.js';
+import type { LaneOptions } from '../engine/lanes.js';
+import type { QuantizeSettings } from '../engine/quantize-settings.js';
+import type { Evaluation } from '../evaluate/summary.js';
+import { planModel } from '../model/registry.js';
+import type { ModelPlan } from '../model/plan.js';
+import type { Sequence } from '../mix/sequence.js';
+import { VERSION } from '../version.js';
+import { correspondence } from './correspondence.js';
+
+export interface QuantizeJob extends LaneOptions {
+  readonly model: string;
+  readonly sequences: readonly Sequence[];
+  readonly settings: QuantizeSettings;
+  readonly floor: number;
+  readonly floors?: Readonly<Record<string, number>>;
+  readonly output: string;
+  readonly existing: 'refuse' | 'resume' | 'replace';
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface QuantizeOutcome {
+  readonly plan: ModelPlan;
+  readonly targets: Targets;
+  readonly coverage: Coverage;
+  readonly reports: readonly LayerReport[];
+}
+
+/** Quantizes and counts in one pass: the audit rides along on the routing that calibration needs anyway. */
+export async function* runQuantization(job: QuantizeJob): AsyncGenerator<QuantizeEvent, QuantizeOutcome> {
+  const { model, sequences, settings, floor, floors } = job;
+  const checkpoint = openCheckpoint(model);
+  const plan = planModel(checkpoint, job.assume);
+  const targets = chooseTargets(plan, settings);
+  checkIds(new Int32Array(layOut(sequences).ids), plan);
+  const counter = createCoverageCounter({ sequences, floor, ...(floors === undefined ? {} : { floors }) });
+  let reports: readonly LayerReport[] = [];
+  const key = runKey(checkpoint, sequences, settings);
+  checkpoint.close();
+  for await (const event of quantizeModel({ ...job, key })) {
+    if (event.kind === 'routing') counter.add(event.batch);
+    if (event.kind === 'finished') reports = event.reports;
+    yield event;
+  }
+  const coverage = counter.finish({ model: { path: model, architecture: plan.architecture } });
+  return { plan, targets, coverage, reports };
+}
+
+/** Everything that determines the result, so that a run is never resumed under other settings. */
+function runKey(checkpoint: Checkpoint, sequences: readonly Sequence[], settings: QuantizeSettings): Record<string, string> {
+  const mix = createHash('sha256');
+  for (const { inputIds } of sequences) mix.update(new Uint8Array(inputIds.buffer, inputIds.byteOffset, inputIds.byteLength)).update('\n');
+  const model = createHash('sha256').update(readFileSync(join(checkpoint.directory, 'config.json')));
+  const shards = new Set([...checkpoint.infos.values()].map(({ shard }) => shard));
+  for (const shard of [...shards].sort()) {
+    // Size and time stand for the content: hashing a terabyte of weights would take longer than some runs.
+    const { size, mtimeMs } = statSync(join(checkpoint.directory, shard));
+    model.update(`${shard} ${size} ${mtimeMs}\n`);
+  }
+  return {
+    version: VERSION,
+    model: model.digest('hex'),
+    mix: mix.digest('hex'),
+    settings: JSON.stringify(settings, (_key, value: unknown) => (value === Infinity ? 'Infinity' : value)),
+  };
+}
+
+/** Re-reads the checkpoint and checks every invariant; see `src/checkpoint/verify`. */
+export async function* verifyOutput(output: string, model: string, settings: QuantizeSettings | null, assume?: string): AsyncGenerator<string, readonly Finding[]> {
+  const checkpoint = openCheckpoint(model);
+  const plan = planModel(checkpoint, assume);
+  const targets = settings === null ? targetsOfOutput(plan, output) : chooseTargets(plan, settings);
+  const how = correspondence(checkpoint, plan, targets);
+  checkpoint.close();
+  const findings: Finding[] = [];
+  const replacedFiles = new Set(['README.md']);
+  for await (const event of verifyCheckpoint(output, model, { ...how, replacedFiles })) {
+    if (event.type === 'step') yield event.step;
+    if (event.type === 'finding') findings.push(event);
+  }
+  return findings;
+}
+
+/** Without the recipe, the checkpoint itself says what it quantized. */
+function targetsOfOutput(plan: ModelPlan, output: string): Targets {
+  const written = openCheckpoint(output);
+  const packed = new Set([...written.tensors.values()].filter(({ encoding }) => encoding !== 'plain').map(({ name }) => name.replace(/\.weight$/, '')));
+  written.close();
+  const scheme = { bits: 4, symmetric: true, groupSize: 128 } as const;
+  const all = chooseTargets(plan, { scheme: { ...scheme, groupSize: 32 }, ignore: [] });
+  const modules = [...all.quantized.keys(), ...all.kept.keys()];
+  return {
+    quantized: new Map(modules.filter((module) => packed.has(module)).map((module) => [module, scheme])),
+    kept: new Map(modules.filter((module) => !packed.has(module)).map((module) => [module, 'kept'])),
+    fallbacks: new Map(),
+  };
+}
+
+export interface Comparison {
+  readonly quantized: Evaluation;
+  readonly roundToNearest: Evaluation | null;
+}
+
+/** Held-out divergence of the checkpoint, and of plain rounding with the same scheme when asked. */
+export async function* compareOutput(
+  job: Pick<QuantizeJob, 'model' | 'output' | 'settings' | 'signal' | keyof LaneOptions>,
+  sequences: readonly Sequence[],
+  withBaseline: boolean,
+): AsyncGenerator<EvaluateEvent, Comparison> {
+  const results = new Map<string, Evaluation>();
+  const contenders = [
+    { kind: 'folder', name: 'quantized', directory: job.output } as const,
+    ...(withBaseline ? [{ kind: 'round-to-nearest', name: 'round to nearest', settings: job.settings } as const] : []),
+  ];
+  for await (const event of evaluateModels({ ...job, contenders, sequences })) {
+    if (event.kind === 'compared') results.set(event.contender, event.evaluation);
+    yield event;
+  }
+  return { quantized: results.get('quantized')!, roundToNearest: results.get('round to nearest') ?? null };
+}
