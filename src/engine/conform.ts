@@ -93,8 +93,11 @@ function compareRouting(
   topK: number,
   totals: { tokens: number; different: number; excused: number },
 ): void {
-  const prefix = `router.${plan.layers[layer]!.prefix}.`;
-  const outputs = [...reference.infos.values()].filter(({ name }) => name.startsWith(prefix));
+  // transformers names modules by its own classes, whatever the checkpoint's prefix.
+  const { index } = plan.layers[layer]!;
+  const outputs = [...reference.infos.values()].filter(
+    ({ name }) => name.startsWith('router.') && name.includes(`.layers.${index}.`),
+  );
   const choices = outputs.find(({ dtype, shape }) => (dtype === 'I64' || dtype === 'I32') && shape.at(-1) === topK);
   const scores =
     outputs.find(({ name, shape }) => name.endsWith('.out0') && shape.at(-1)! > topK) ??

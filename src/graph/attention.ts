@@ -1,11 +1,14 @@
 import type { AttentionPlan, HeadNorm } from '../model/plan.js';
 import { bind, linear, reshape, split, tap, type BlockContext } from './context.js';
 import type { Value } from './builder.js';
+import { scaledDotProduct } from './scaled-dot-product.js';
 
 /** Inputs shared by every attention graph; see `src/runtime/positions.ts` for what they are fed with. */
 export interface SequenceInputs {
   /** Shape vector [batch, length] of the hidden states. */
   readonly batchAndLength: Value;
+  /** Parts in which the heads are processed, see `headParts`. */
+  readonly headParts: number;
 }
 
 /**
@@ -16,12 +19,13 @@ export function attention(
   context: BlockContext,
   plan: AttentionPlan,
   x: Value,
-  { batchAndLength }: SequenceInputs,
+  { batchAndLength, headParts }: SequenceInputs,
 ): Value {
   const { graph } = context;
   const { heads, keyValueHeads, headDim } = plan;
-  const group = heads / keyValueHeads;
   let [query, key, value, gate] = project(context, plan, x);
+  if (plan.queryNorm?.over === 'width') query = headNorm(context, 'query_norm', plan.queryNorm, query, heads * headDim);
+  if (plan.keyNorm?.over === 'width') key = headNorm(context, 'key_norm', plan.keyNorm, key, keyValueHeads * headDim);
   if (plan.clip !== null) {
     const [low, high] = [graph.floats([-plan.clip], []), graph.floats([plan.clip], [])];
     [query, key, value] = [query, key, value].map((part) => graph.node('Clip', [part, low, high])) as [
@@ -30,8 +34,6 @@ export function attention(
       Value,
     ];
   }
-  if (plan.queryNorm?.over === 'width') query = headNorm(context, 'query_norm', plan.queryNorm, query, heads * headDim);
-  if (plan.keyNorm?.over === 'width') key = headNorm(context, 'key_norm', plan.keyNorm, key, keyValueHeads * headDim);
   let queryHeads = splitHeads(context, query, batchAndLength, heads, headDim);
   let keyHeads = splitHeads(context, key, batchAndLength, keyValueHeads, headDim);
   const valueHeads = splitHeads(context, value, batchAndLength, keyValueHeads, headDim);
@@ -51,7 +53,8 @@ export function attention(
   }
   normalize('after-rope');
   if (plan.temperature !== null) queryHeads = graph.node('Mul', [queryHeads, graph.input('temperature', 2)]);
-  const mixed = scaledDotProduct(context, plan, queryHeads, keyHeads, valueHeads, group);
+  const product = { ...plan, keyDim: headDim, valueDim: headDim };
+  const mixed = scaledDotProduct(context, product, queryHeads, keyHeads, valueHeads, headParts);
   let joined = joinHeads(context, mixed, heads * headDim);
   if (gate !== null) joined = graph.node('Mul', [joined, graph.node('Sigmoid', [gate])]);
   tap(context, 'mixer-output', joined);
@@ -120,65 +123,4 @@ export function rotate(context: BlockContext, x: Value, interleaved: boolean, ro
 /** The offset form of position_ids: every sequence starts at position 0. */
 function rotaryPositions(context: BlockContext): Value {
   return context.graph.integers([0]);
-}
-
-/**
- * softmax(scale·q·kᵀ + mask)·v on [batch, heads, length, dim]; key and value heads are broadcast over their group
- * instead of being repeated.
- */
-function scaledDotProduct(
-  context: BlockContext,
-  plan: AttentionPlan,
-  query: Value,
-  key: Value,
-  value: Value,
-  group: number,
-): Value {
-  const { graph } = context;
-  const { heads, keyValueHeads, headDim } = plan;
-  const grouped = (x: Value, inner: number): Value => {
-    const dims = graph.node('Shape', [x]);
-    const batch = graph.node('Slice', [dims, graph.integers([0]), graph.integers([1])]);
-    const length = graph.node('Slice', [dims, graph.integers([2]), graph.integers([3])]);
-    const shape = graph.node(
-      'Concat',
-      [batch, graph.integers([keyValueHeads, inner]), length, graph.integers([headDim])],
-      { axis: 0 },
-    );
-    return graph.node('Reshape', [x, shape]);
-  };
-  const [q, k, v] = group === 1 ? [query, key, value] : [grouped(query, group), grouped(key, 1), grouped(value, 1)];
-  let scores = graph.node('FusedMatMul', [q, k], { transB: 1, alpha: { float: plan.scale } });
-  if (plan.softcap !== null) {
-    const cap = graph.floats([plan.softcap], []);
-    scores = graph.node('Mul', [graph.node('Tanh', [graph.node('Div', [scores, cap])]), cap]);
-  }
-  scores = graph.node('Add', [scores, graph.input('mask', 2)]);
-  const probabilities =
-    plan.sinks === null
-      ? graph.node('Softmax', [scores], { axis: -1 })
-      : softmaxWithSinks(context, plan, scores, group);
-  const mixed = graph.node('MatMul', [probabilities, v]);
-  if (group === 1) return mixed;
-  const dims = graph.node('Shape', [query]);
-  void heads;
-  return graph.node('Reshape', [mixed, dims]);
-}
-
-/** One more logit per head takes part in the softmax and is dropped (gpt_oss). */
-function softmaxWithSinks(context: BlockContext, plan: AttentionPlan, scores: Value, group: number): Value {
-  const { graph } = context;
-  const shape = group === 1 ? [plan.heads, 1, 1] : [plan.keyValueHeads, group, 1, 1];
-  const sinks = bind(context, 'sinks', shape.length, {
-    kind: 'vector',
-    ref: { tensor: plan.sinks! },
-    offset: 0,
-    shape,
-  });
-  const dims = graph.node('Shape', [scores]);
-  const rank = group === 1 ? 4 : 5;
-  const leading = graph.node('Slice', [dims, graph.integers([0]), graph.integers([rank - 1])]);
-  const column = graph.node('Expand', [sinks, graph.node('Concat', [leading, graph.integers([1])], { axis: 0 })]);
-  const all = graph.node('Softmax', [graph.node('Concat', [scores, column], { axis: -1 })], { axis: -1 });
-  return graph.node('Slice', [all, graph.integers([0]), graph.integers([-1]), graph.integers([rank - 1])]);
 }

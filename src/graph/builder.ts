@@ -14,6 +14,7 @@ import {
   TypeProtoSchema,
   ValueInfoProtoSchema,
   type AttributeProto,
+  type GraphProto,
   type NodeProto,
   type TensorProto,
   type ValueInfoProto,
@@ -22,7 +23,7 @@ import {
 /** A named value inside a graph under construction. */
 export type Value = string & { readonly __brand: 'Value' };
 
-type Attribute = number | readonly number[] | string | { readonly float: number };
+type Attribute = number | readonly number[] | string | { readonly float: number } | GraphProto;
 
 /** onnxruntime 1.30 implements opset 21 and its contributed operators under com.microsoft. */
 const OPSET = 21n;
@@ -47,11 +48,24 @@ export interface GraphBuilder {
     outputs: number,
     attributes?: Readonly<Record<string, Attribute>>,
   ): Value[];
+  /**
+   * Runs `step` for every entry along the first dimension of the sequences: it takes the states and one entry of each
+   * sequence, and gives the next states and outputs, which are stacked along a new first dimension. Whatever else it
+   * uses may come from outside. All values are f32.
+   */
+  scan(states: readonly Value[], sequences: readonly Value[], step: ScanStep): ScanResults;
   output(name: string, value: Value): void;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   toBytes(): Uint8Array;
 }
+
+export interface ScanResults {
+  readonly states: readonly Value[];
+  readonly outputs: readonly Value[];
+}
+
+export type ScanStep = (states: readonly Value[], items: readonly Value[]) => ScanResults;
 
 /** Operators that onnxruntime contributes outside the ONNX standard. */
 const CONTRIBUTED = new Set([
@@ -67,7 +81,7 @@ const CONTRIBUTED = new Set([
 export function createGraphBuilder(): GraphBuilder {
   const inputs: ValueInfoProto[] = [];
   const outputs: ValueInfoProto[] = [];
-  const nodes: NodeProto[] = [];
+  let nodes: NodeProto[] = [];
   const initializers: TensorProto[] = [];
   let count = 0;
   const fresh = (): Value => `v${count++}` as Value;
@@ -98,6 +112,25 @@ export function createGraphBuilder(): GraphBuilder {
         }),
       );
       return results;
+    },
+    scan(states, sequences, step) {
+      const arguments_ = [...states, ...sequences].map(fresh);
+      const outer = nodes;
+      nodes = [];
+      const results = step(arguments_.slice(0, states.length), arguments_.slice(states.length));
+      const named = [...results.states, ...results.outputs];
+      const body = create(GraphProtoSchema, {
+        name: fresh(),
+        node: nodes,
+        input: arguments_.map((name) => valueInfo(name, null)),
+        output: named.map((name) => valueInfo(name, null)),
+      });
+      nodes = outer;
+      const values = builder.nodes('Scan', [...states, ...sequences], named.length, {
+        body,
+        num_scan_inputs: sequences.length,
+      });
+      return { states: values.slice(0, states.length), outputs: values.slice(states.length) };
     },
     output(name, value) {
       nodes.push(create(NodeProtoSchema, { opType: 'Identity', input: [value], output: [name] }));
@@ -160,6 +193,9 @@ function attribute(name: string, value: Attribute): AttributeProto {
   }
   if (typeof value === 'number') {
     return create(AttributeProtoSchema, { name, type: AttributeProto_AttributeType.INT, i: BigInt(value) });
+  }
+  if ('$typeName' in value) {
+    return create(AttributeProtoSchema, { name, type: AttributeProto_AttributeType.GRAPH, g: value });
   }
   if ('float' in value) {
     return create(AttributeProtoSchema, { name, type: AttributeProto_AttributeType.FLOAT, f: value.float });

@@ -3,13 +3,18 @@ import { attention, type SequenceInputs } from './attention.js';
 import type { Value } from './builder.js';
 import { createBlockContext, linear, norm, reshape, tap, type BlockContext } from './context.js';
 import { dense, sharedExpert } from './feed-forward.js';
+import { gatedDelta } from './gated-delta.js';
+import { latentAttention } from './latent-attention.js';
+import { shortConvolution } from './short-convolution.js';
 
 /**
  * Everything of a decoder layer but its routed experts. Input `hidden` [batch, length, hidden]; output `hidden` [rows,
  * hidden]. A layer with experts also outputs `experts.input` [rows, hidden] and `router.logits` [rows, experts], and
  * its `hidden` still lacks the routed experts' share.
+ *
+ * @param headParts parts in which attention heads are processed, see `headParts` in scaled-dot-product.ts
  */
-export function layerGraph(plan: LayerPlan, hiddenSize: number, taps: ReadonlySet<Tap>): BlockContext {
+export function layerGraph(plan: LayerPlan, hiddenSize: number, taps: ReadonlySet<Tap>, headParts = 1): BlockContext {
   const context = createBlockContext(taps);
   const { graph } = context;
   const hidden = graph.input('hidden', 3);
@@ -17,7 +22,7 @@ export function layerGraph(plan: LayerPlan, hiddenSize: number, taps: ReadonlySe
   const residual = reshape(graph, hidden, [-1, hiddenSize]);
   const mixerInput = plan.inputNorm === null ? residual : norm(context, 'input_norm', plan.inputNorm, residual);
   tap(context, 'mixer-input', mixerInput);
-  let mixed = mix(context, plan, mixerInput, { batchAndLength });
+  let mixed = mix(context, plan, mixerInput, { batchAndLength, headParts });
   if (plan.mixerOutputNorm !== null) mixed = norm(context, 'mixer_output_norm', plan.mixerOutputNorm, mixed);
   const middle = add(context, plan, residual, mixed);
   const input =
@@ -44,8 +49,12 @@ function mix(context: BlockContext, plan: LayerPlan, x: Value, inputs: SequenceI
   switch (plan.mixer.kind) {
     case 'attention':
       return attention(context, plan.mixer, x, inputs);
-    default:
-      throw new Error(`the graph of a ${plan.mixer.kind} mixer is missing`);
+    case 'latent-attention':
+      return latentAttention(context, plan.mixer, x, inputs);
+    case 'gated-delta':
+      return gatedDelta(context, plan.mixer, x, inputs);
+    case 'short-convolution':
+      return shortConvolution(context, plan.mixer, x, inputs);
   }
 }
 

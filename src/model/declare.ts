@@ -137,7 +137,7 @@ export function densePlan(
 export const ROUTER_KEPT = 'router: small, and one wrong choice costs a whole expert';
 export const SHARED_GATE_KEPT = 'shared-expert gate: one output, nothing to save';
 
-/** A pre-norm layer with the usual norm names and edges. */
+/** A pre-norm layer with the usual norm names and edges, except where `blocks` brings its own. */
 export function preNormLayer(
   declaration: Declaration,
   index: number,
@@ -148,12 +148,16 @@ export function preNormLayer(
   const layer = {
     index,
     prefix,
-    inputNorm: normPlan(declaration, `${prefix}.input_layernorm`, offset),
     mixerOutputNorm: null,
-    feedForwardNorm: normPlan(declaration, `${prefix}.post_attention_layernorm`, offset),
     feedForwardOutputNorm: null,
     residualScale: 1,
     ...blocks,
+    inputNorm:
+      blocks.inputNorm === undefined ? normPlan(declaration, `${prefix}.input_layernorm`, offset) : blocks.inputNorm,
+    feedForwardNorm:
+      blocks.feedForwardNorm === undefined
+        ? normPlan(declaration, `${prefix}.post_attention_layernorm`, offset)
+        : blocks.feedForwardNorm,
   };
   return { ...layer, edges: blocks.edges ?? preNormEdges(layer) };
 }
@@ -163,7 +167,7 @@ export function decoderPlan(
   declaration: Declaration,
   family: string,
   layer: (index: number) => LayerPlan,
-  rest: Partial<Pick<ModelPlan, 'embedding' | 'finalNorm'>> & {
+  rest: Partial<Pick<ModelPlan, 'embedding' | 'finalNorm' | 'targetTraps'>> & {
     readonly head?: Partial<ModelPlan['head']>;
     readonly kept?: readonly KeptModule[];
   } = {},
@@ -199,5 +203,6 @@ export function decoderPlan(
       ...(rest.kept ?? []),
       ...modulesOutside(source, root, layers),
     ],
+    ...(rest.targetTraps === undefined ? {} : { targetTraps: rest.targetTraps }),
   };
 }

@@ -1,9 +1,9 @@
 import { feedForwardReaders, mixerReaders } from './linears.js';
-import type { DensePlan, LayerPlan, SmoothingEdge } from './plan.js';
+import type { DensePlan, LayerPlan, Linear, SmoothingEdge } from './plan.js';
 
 /**
  * The smoothing edges of a plain pre-norm layer: input norm → mixer, feed-forward norm → gate and up (experts, shared
- * expert and router alike), v → o where the head counts allow, up → down of the dense or shared block and of every expert.
+ * expert and router alike), v → o where the head counts allow, the norms within latent attention, up → down of the dense or shared block and of every expert.
  */
 export function preNormEdges(layer: Omit<LayerPlan, 'edges'>): SmoothingEdge[] {
   const edges: SmoothingEdge[] = [];
@@ -16,7 +16,7 @@ export function preNormEdges(layer: Omit<LayerPlan, 'edges'>): SmoothingEdge[] {
       tap: 'mixer-input',
     });
   }
-  edges.push(...valueEdges(mixer));
+  edges.push(...valueEdges(mixer), ...latentEdges(mixer));
   if (feedForwardNorm !== null) {
     edges.push({
       name: 'feed_forward_norm → gate, up',
@@ -31,10 +31,28 @@ export function preNormEdges(layer: Omit<LayerPlan, 'edges'>): SmoothingEdge[] {
 
 /** v → o: valid when every value head feeds exactly one query head and nothing stands between. */
 export function valueEdges(mixer: LayerPlan['mixer']): SmoothingEdge[] {
-  if (mixer.kind !== 'attention' || mixer.projections.kind !== 'separate' || mixer.clip !== null) return [];
-  if (mixer.heads !== mixer.keyValueHeads) return [];
-  const source = { kind: 'linear', linear: mixer.projections.value, repeat: 1 } as const;
-  return [{ name: 'v → o', source, readers: [mixer.output], tap: 'mixer-output' }];
+  if (mixer.kind !== 'attention' || mixer.clip !== null || mixer.heads !== mixer.keyValueHeads) return [];
+  const { projections, output } = mixer;
+  const source: SmoothingEdge['source'] =
+    projections.kind === 'separate'
+      ? { kind: 'linear', linear: projections.value }
+      : { kind: 'linear', linear: projections.queryKeyValue, rows: lastRows(projections.queryKeyValue, output) };
+  return [{ name: 'v → o', source, readers: [output], tap: 'mixer-output' }];
+}
+
+/** The norms within latent attention, each of which one Linear reads. */
+export function latentEdges(mixer: LayerPlan['mixer']): SmoothingEdge[] {
+  if (mixer.kind !== 'latent-attention') return [];
+  const { query, keyValueNorm, keyValueUp } = mixer;
+  const keyValue: SmoothingEdge = {
+    name: 'kv_norm → kv_up',
+    source: { kind: 'norm', norm: keyValueNorm },
+    readers: [keyValueUp],
+    tap: 'latent-key-value',
+  };
+  if (query.kind === 'direct') return [keyValue];
+  const source = { kind: 'norm', norm: query.norm } as const;
+  return [{ name: 'q_norm → q_up', source, readers: [query.up], tap: 'latent-query' }, keyValue];
 }
 
 /** up → down: valid when the activation is applied to gate alone, so that up's rows scale the product linearly. */
@@ -43,7 +61,7 @@ export function downEdges(feedForward: LayerPlan['feedForward']): SmoothingEdge[
   if (feedForward.activation.kind === 'clamped-swiglu') return [];
   const experts = feedForward.experts.map(({ up, down }): SmoothingEdge => ({
     name: 'up → down',
-    source: { kind: 'linear', linear: up, repeat: 1 },
+    source: { kind: 'linear', linear: up },
     readers: [down],
     tap: 'expert-down',
   }));
@@ -54,6 +72,26 @@ function denseDownEdges(
   { projections, down, activation }: DensePlan,
   tap: 'dense-down' | 'shared-down',
 ): SmoothingEdge[] {
-  if (projections.kind === 'fused' || activation.kind === 'clamped-swiglu') return [];
-  return [{ name: 'up → down', source: { kind: 'linear', linear: projections.up, repeat: 1 }, readers: [down], tap }];
+  if (activation.kind === 'clamped-swiglu') return [];
+  const source: SmoothingEdge['source'] =
+    projections.kind === 'separate'
+      ? { kind: 'linear', linear: projections.up }
+      : { kind: 'linear', linear: projections.gateUp, rows: lastRows(projections.gateUp, down) };
+  return [{ name: 'up → down', source, readers: [down], tap }];
+}
+
+/** The part of a fused Linear whose output the reader takes: v is the last of q, k, v, and up the last of gate, up. */
+function lastRows({ outFeatures }: Linear, { inFeatures }: Linear): { readonly from: number; readonly to: number } {
+  return { from: outFeatures - inFeatures, to: outFeatures };
+}
+
+/** What each output row of an edge's source Linear is divided by: s on the rows that feed the readers, 1 elsewhere. */
+export function rowDivisors(
+  { linear, rows }: Extract<SmoothingEdge['source'], { kind: 'linear' }>,
+  scales: Float32Array,
+): Float32Array {
+  if (rows === undefined) return scales;
+  const divisors = new Float32Array(linear.outFeatures).fill(1);
+  divisors.set(scales, rows.from);
+  return divisors;
 }

@@ -1,4 +1,4 @@
-import type { DensePlan, LayerPlan, Linear, MixerPlan } from './plan.js';
+import type { DensePlan, LayerPlan, Linear, MixerPlan, Tap } from './plan.js';
 
 /** The Linears that read a layer's mixer input. */
 export function mixerReaders(mixer: LayerPlan['mixer']): readonly Linear[] {
@@ -64,4 +64,27 @@ export function layerLinears({ mixer, feedForward }: LayerPlan): readonly Linear
           ...(feedForward.shared === null ? [] : [feedForward.shared.dense.down]),
         ];
   return [...mixerLinears(mixer).flat(), ...feedForwardReaders(feedForward), ...downs];
+}
+
+/** Linears that read one input, by the tap that sees it; an MoE layer's experts and their downs are left out. */
+export function linearsByTap({ mixer, feedForward }: LayerPlan): ReadonlyMap<Tap, readonly Linear[]> {
+  const taps = new Map<Tap, readonly Linear[]>([['mixer-input', mixerReaders(mixer)]]);
+  taps.set('mixer-output', [mixer.output]);
+  if (mixer.kind === 'latent-attention') {
+    if (mixer.query.kind === 'low-rank') taps.set('latent-query', [mixer.query.up]);
+    taps.set('latent-key-value', [mixer.keyValueUp]);
+  }
+  if (feedForward.kind === 'dense') {
+    taps.set('feed-forward-input', denseReaders(feedForward));
+    taps.set('dense-down', [feedForward.down]);
+    return taps;
+  }
+  const { shared, router } = feedForward;
+  taps.set('feed-forward-input', [
+    ...(shared === null ? [] : denseReaders(shared.dense)),
+    ...(shared?.gate ? [shared.gate] : []),
+    router,
+  ]);
+  if (shared !== null) taps.set('shared-down', [shared.dense.down]);
+  return taps;
 }

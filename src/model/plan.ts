@@ -21,6 +21,15 @@ export interface ModelPlan {
   readonly head: HeadPlan;
   /** Modules and tensors that stay as they are, with the reason that `inspect` prints. */
   readonly kept: readonly KeptModule[];
+  /** What else must stay unquantized for one runtime to load or run the checkpoint. */
+  readonly targetTraps?: readonly TargetTrap[];
+}
+
+export type TargetRuntime = 'vllm' | 'sglang' | 'transformers';
+
+/** A module that this runtime cannot take quantized, though others can. */
+export interface TargetTrap extends KeptModule {
+  readonly runtime: TargetRuntime;
 }
 
 export interface HeadPlan {
@@ -102,7 +111,12 @@ export interface SmoothingEdge {
   readonly name: string;
   readonly source:
     | { readonly kind: 'norm'; readonly norm: NormPlan }
-    | { readonly kind: 'linear'; readonly linear: Linear; readonly repeat: number };
+    /** `rows` names the output rows that absorb 1/s where they are not all: v of a fused qkv, up of a fused gate_up. */
+    | {
+        readonly kind: 'linear';
+        readonly linear: Linear;
+        readonly rows?: { readonly from: number; readonly to: number };
+      };
   readonly readers: readonly Linear[];
   readonly tap: Tap;
 }

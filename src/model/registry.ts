@@ -2,6 +2,8 @@ import type { Checkpoint } from '../checkpoint/open.js';
 import { InputError } from '../errors.js';
 import { parseModelConfig } from './config.js';
 import type { Family } from './declare.js';
+import { deepseekV2 } from './families/deepseek-v2.js';
+import { deepseekV3 } from './families/deepseek-v3.js';
 import { dots1 } from './families/dots1.js';
 import { ernie45Moe } from './families/ernie4-5-moe.js';
 import { gemma2 } from './families/gemma2.js';
@@ -10,6 +12,7 @@ import { glm4Moe } from './families/glm4-moe.js';
 import { gptOss } from './families/gpt-oss.js';
 import { graniteMoe } from './families/granitemoe.js';
 import { hunyuanV1Moe } from './families/hunyuan-v1-moe.js';
+import { lfm2Moe } from './families/lfm2-moe.js';
 import { llama } from './families/llama.js';
 import { llama4 } from './families/llama4.js';
 import { minimaxM2 } from './families/minimax-m2.js';
@@ -22,7 +25,9 @@ import { phimoe } from './families/phimoe.js';
 import { qwen2 } from './families/qwen2.js';
 import { qwen2Moe } from './families/qwen2-moe.js';
 import { qwen3 } from './families/qwen3.js';
+import { qwen35, qwen35Moe } from './families/qwen3-5.js';
 import { qwen3Moe } from './families/qwen3-moe.js';
+import { qwen3Next } from './families/qwen3-next.js';
 import type { ModelPlan } from './plan.js';
 
 /** Every family, in the order that `inspect` lists them. */
@@ -48,6 +53,12 @@ export const FAMILIES: readonly Family[] = [
   minimaxM2,
   llama4,
   gptOss,
+  deepseekV2,
+  deepseekV3,
+  qwen3Next,
+  qwen35,
+  qwen35Moe,
+  lfm2Moe,
 ];
 
 /** Where a decoder's tensors may begin: plain models, and the wrappers of multimodal ones. */

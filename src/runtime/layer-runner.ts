@@ -1,5 +1,6 @@
 import { expertGraph, type ExpertStatistics } from '../graph/feed-forward.js';
 import { layerGraph } from '../graph/layer.js';
+import { headParts } from '../graph/scaled-dot-product.js';
 import type { BlockContext } from '../graph/context.js';
 import type { LayerPlan, ModelPlan, MoePlan, Tap } from '../model/plan.js';
 import { route, type Routing } from '../model/router-rule.js';
@@ -47,8 +48,13 @@ export function loadLayer(
   taps: ReadonlySet<Tap> = new Set(),
 ): LoadedLayer {
   const { hiddenSize } = plan;
-  const graph = layerGraph(layer, hiddenSize, taps);
-  const weights = loadBindings(reader, graph);
+  const graphs = new Map<number, BlockContext>();
+  const graphFor = (parts: number): BlockContext => {
+    let graph = graphs.get(parts);
+    if (graph === undefined) graphs.set(parts, (graph = layerGraph(layer, hiddenSize, taps, parts)));
+    return graph;
+  };
+  const weights = loadBindings(reader, graphFor(1));
   const moe = layer.feedForward.kind === 'moe' ? layer.feedForward : null;
   const correction = moe === null ? null : loadCorrection(moe, reader);
   const sums = new Map<Tap, TapSums>();
@@ -57,6 +63,7 @@ export function loadLayer(
     sums,
     async run(batch, hidden, experts) {
       const { sequences, length } = batch;
+      const graph = graphFor(headParts(layer.mixer, sequences.length, length));
       const rows = sequences.length * length;
       const values = new Float32Array(rows * hiddenSize);
       sequences.forEach(({ row, length: own }, i) => hidden.read(row, own, values, i * length * hiddenSize));

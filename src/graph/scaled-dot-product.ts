@@ -1,0 +1,115 @@
+import type { MixerPlan } from '../model/plan.js';
+import { bind, reshape, split, type BlockContext } from './context.js';
+import type { Value } from './builder.js';
+
+/** softmax(scale·q·kᵀ + mask)·v over heads that share keys and values in equal groups. */
+export interface DotProduct {
+  readonly heads: number;
+  readonly keyValueHeads: number;
+  readonly keyDim: number;
+  readonly valueDim: number;
+  readonly scale: number;
+  readonly softcap: number | null;
+  /** Tensor of one more logit per head that takes part in the softmax and is dropped (gpt_oss). */
+  readonly sinks: string | null;
+}
+
+/**
+ * Score values of one part of the heads: 128 MiB of f32, and the softmax needs as much again. Longer sequences are
+ * worked off in more parts, one after the other.
+ */
+const SCORE_BUDGET = 32 * 2 ** 20;
+
+/**
+ * In how many parts a mixer's heads are processed so that the scores of `sequences` × `length` tokens stay within a
+ * budget: whole groups of heads where that suffices, else parts of a group, at most one head at a time.
+ */
+export function headParts(mixer: MixerPlan, sequences: number, length: number, budget = SCORE_BUDGET): number {
+  if (mixer.kind !== 'attention' && mixer.kind !== 'latent-attention') return 1;
+  const keyValueHeads = mixer.kind === 'attention' ? mixer.keyValueHeads : mixer.heads;
+  const group = mixer.heads / keyValueHeads;
+  const wanted = (sequences * mixer.heads * length * length) / budget;
+  const choices = [...divisors(keyValueHeads), ...divisors(group).map((parts) => parts * keyValueHeads)];
+  return choices.find((parts) => parts >= wanted) ?? mixer.heads;
+}
+
+function divisors(n: number): number[] {
+  return Array.from({ length: n }, (_, i) => i + 1).filter((d) => n % d === 0);
+}
+
+/**
+ * Attention on query [batch, heads, length, keyDim], key [batch, keyValueHeads, length, keyDim] and value
+ * [batch, keyValueHeads, length, valueDim], giving [batch, heads, length, valueDim]. Keys and values are broadcast over
+ * their group instead of being repeated. onnxruntime orders nodes depth first, so that the scores of one part are freed
+ * before the next part begins.
+ *
+ * @param parts as `headParts` gives it
+ */
+export function scaledDotProduct(
+  context: BlockContext,
+  plan: DotProduct,
+  query: Value,
+  key: Value,
+  value: Value,
+  parts: number,
+): Value {
+  const { graph } = context;
+  const { heads, keyValueHeads, keyDim, valueDim } = plan;
+  const group = heads / keyValueHeads;
+  const mask = graph.input('mask', 2);
+  const sinks = plan.sinks === null ? null : bindSinks(context, plan.sinks, keyValueHeads, group);
+  const [q, k, v] = [
+    reshape(graph, query, [0, keyValueHeads, group, -1, keyDim]),
+    reshape(graph, key, [0, keyValueHeads, 1, -1, keyDim]),
+    reshape(graph, value, [0, keyValueHeads, 1, -1, valueDim]),
+  ];
+  const outer = Math.min(parts, keyValueHeads);
+  const inner = parts / outer;
+  const apart = (x: Value, count: number, size: number, axis: number): Value[] =>
+    count === 1 ? [x] : split(graph, x, Array<number>(count).fill(size / count), axis);
+  const [queries, keys, values] = [q, k, v].map((x) => apart(x, outer, keyValueHeads, 1)) as [
+    Value[],
+    Value[],
+    Value[],
+  ];
+  const sinkParts = sinks === null ? null : apart(sinks, outer, keyValueHeads, 0);
+  const mixed = queries.map((queryPart, i) => {
+    const innerSinks = sinkParts === null ? null : apart(sinkParts[i]!, inner, group, 1);
+    const pieces = apart(queryPart, inner, group, 2).map((piece, j) =>
+      attend(context, plan, { query: piece, key: keys[i]!, value: values[i]!, mask, sinks: innerSinks?.[j] ?? null }),
+    );
+    return join(context, pieces, 2);
+  });
+  return reshape(graph, join(context, mixed, 1), [0, heads, -1, valueDim]);
+}
+
+function join({ graph }: BlockContext, pieces: readonly Value[], axis: number): Value {
+  return pieces.length === 1 ? pieces[0]! : graph.node('Concat', pieces, { axis });
+}
+
+interface Operands {
+  readonly query: Value;
+  readonly key: Value;
+  readonly value: Value;
+  readonly mask: Value;
+  readonly sinks: Value | null;
+}
+
+function attend({ graph }: BlockContext, plan: DotProduct, { query, key, value, mask, sinks }: Operands): Value {
+  let scores = graph.node('FusedMatMul', [query, key], { transB: 1, alpha: { float: plan.scale } });
+  if (plan.softcap !== null) {
+    const cap = graph.floats([plan.softcap], []);
+    scores = graph.node('Mul', [graph.node('Tanh', [graph.node('Div', [scores, cap])]), cap]);
+  }
+  scores = graph.node('Add', [scores, mask]);
+  const mixed = graph.node('MatMul', [graph.node('Softmax', [scores], { axis: -1 }), value]);
+  if (sinks === null) return mixed;
+  // e^sink in the denominator scales every probability of a row by Σe^s / (Σe^s + e^sink) = σ(log Σe^s − sink).
+  const logSum = graph.node('ReduceLogSumExp', [scores, graph.integers([-1])], { keepdims: 1 });
+  return graph.node('Mul', [mixed, graph.node('Sigmoid', [graph.node('Sub', [logSum, sinks])])]);
+}
+
+function bindSinks(context: BlockContext, tensor: string, keyValueHeads: number, group: number): Value {
+  const shape = [keyValueHeads, group, 1, 1];
+  return bind(context, 'sinks', shape.length, { kind: 'vector', ref: { tensor }, offset: 0, shape });
+}
