@@ -245,7 +245,8 @@ class Terminal {
     if (/^(C|M)-[a-z]$|^(Escape|Enter|Tab|Up|Down)$/.test(keystrokes)) return this.tmux('send-keys', keystrokes);
     for (const [at, line] of keystrokes.split('\n').entries()) {
       if (at > 0) this.tmux('send-keys', 'Enter');
-      if (line !== '') this.tmux('send-keys', '-l', '--', line);
+      // tmux takes a semicolon at the end of an argument for its own separator
+      if (line !== '') this.tmux('send-keys', '-l', '--', line.replace(/;$/, '\\;'));
     }
   }
 
