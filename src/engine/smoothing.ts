@@ -1,4 +1,5 @@
 import type { Targets } from '../awq/targets.js';
+import { rowDivisors } from '../model/edges.js';
 import type { LayerPlan, Linear, SmoothingEdge } from '../model/plan.js';
 
 /** What smoothing did to a layer: every tensor that takes or absorbs a scale, by module or norm. */
@@ -21,7 +22,7 @@ export function applyEdge(smoothing: Smoothing, edge: SmoothingEdge, scales: Flo
     const { weight, offset, bias } = edge.source.norm;
     smoothing.norms.set(weight, { scales, offset, bias });
   } else {
-    smoothing.outputs.set(edge.source.linear.module, scales);
+    smoothing.outputs.set(edge.source.linear.module, rowDivisors(edge.source, scales));
   }
 }
 

@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { conform } from '../../src/engine/conform.js';
+import { openCheckpoint } from '../../src/checkpoint/open.js';
+import { planModel } from '../../src/model/registry.js';
+import { FOLDERS } from './folders.js';
+
+describe('transformers computes the same', () => {
+  it.each([...FOLDERS])('%s', async (_name, path) => {
+    const { tensors, logits, router } = await conform(path, { lanes: 1 });
+    expect(logits.error).toBeLessThanOrEqual(logits.tolerance);
+    expect(router.different).toBe(0);
+    // Far below the tolerance: a wrong epsilon or a rounded constant must not hide in it.
+    for (const { name, error, magnitude } of tensors) expect(error / magnitude, name).toBeLessThan(2e-5);
+    const checkpoint = openCheckpoint(path);
+    const sparse = planModel(checkpoint).layers.filter(({ feedForward }) => feedForward.kind === 'moe');
+    checkpoint.close();
+    if (sparse.length > 0) expect(router.tokens).toBeGreaterThan(0);
+  });
+});
+
+describe('an architecture that is not known', () => {
+  it('is refused with its name, what is near, and where to read on', () => {
+    const { config, ...rest } = openCheckpoint(FOLDERS.get('qwen3_moe')!);
+    const unknown = { ...rest, config: { ...config, architectures: ['Qwen9MoeForCausalLM'], model_type: 'qwen9_moe' } };
+    expect(() => planModel(unknown)).toThrow(/'Qwen9MoeForCausalLM'.*qwen3_moe.*docs\/add-an-architecture\.md/);
+    expect(planModel(unknown, 'qwen3_moe').family).toBe('qwen3_moe');
+    expect(() => planModel(unknown, 'qwen')).toThrow(/assume family 'qwen'.*qwen3_moe/);
+    rest.close();
+  });
+});
+
+describe('a multimodal checkpoint', () => {
+  it('keeps its towers and projectors', () => {
+    const checkpoint = openCheckpoint(FOLDERS.get('llama4_multimodal')!);
+    const patterns = planModel(checkpoint).kept.map(({ pattern }) => pattern);
+    checkpoint.close();
+    expect(patterns).toContain('re:(.*\\.)?vision_model\\..*');
+    expect(patterns).toContain('re:(.*\\.)?multi_modal_projector\\..*');
+    expect(patterns).toContain('re:.*lm_head$');
+  });
+});
+
+describe('fused experts', () => {
+  it.each(['llama4_text', 'gpt_oss', 'granitemoe'])('of %s are named one by one, as a writer must', (name) => {
+    const path = FOLDERS.get(name)!;
+    const checkpoint = openCheckpoint(path);
+    const { feedForward, prefix } = planModel(checkpoint).layers[1]!;
+    checkpoint.close();
+    if (feedForward.kind !== 'moe') throw new Error('wanted experts');
+    const config = JSON.parse(readFileSync(`${path}/config.json`, 'utf8')) as { num_local_experts: number };
+    expect(feedForward.experts).toHaveLength(config.num_local_experts);
+    const block = { llama4_text: 'feed_forward', gpt_oss: 'mlp', granitemoe: 'block_sparse_moe' }[name];
+    const modules = Object.values(feedForward.experts[2]!).map(({ module }: { module: string }) => module);
+    expect(modules).toEqual(['gate', 'up', 'down'].map((part) => `${prefix}.${block}.experts.2.${part}_proj`));
+  });
+});
