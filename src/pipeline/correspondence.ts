@@ -8,7 +8,11 @@ import type { ModelPlan } from '../model/plan.js';
 type Part = VerifyOptions['linearized'] extends ReadonlyMap<string, readonly (infer P)[]> ? P : never;
 
 /** What verification has to know of a run: which fused tensors were split, and which tensors smoothing rewrote. */
-export function correspondence(checkpoint: Checkpoint, plan: ModelPlan, targets: Targets): Pick<VerifyOptions, 'linearized' | 'rewritten'> {
+export function correspondence(
+  checkpoint: Checkpoint,
+  plan: ModelPlan,
+  targets: Targets,
+): Pick<VerifyOptions, 'linearized' | 'rewritten'> {
   const linearized = new Map<string, Part[]>();
   const rewritten = new Set<string>();
   const addPart = (source: string, part: Part): void => {
@@ -19,8 +23,10 @@ export function correspondence(checkpoint: Checkpoint, plan: ModelPlan, targets:
   for (const layer of plan.layers) {
     for (const { module, weight, bias, outFeatures, inFeatures } of layerLinears(layer)) {
       if (!targets.quantized.has(module)) continue;
-      if (weight.tensor !== `${module}.weight`) addPart(weight.tensor, { name: `${module}.weight`, shape: [outFeatures, inFeatures] });
-      if (bias !== null && bias.tensor !== `${module}.bias`) addPart(bias.tensor, { name: `${module}.bias`, shape: [outFeatures] });
+      if (weight.tensor !== `${module}.weight`)
+        addPart(weight.tensor, { name: `${module}.weight`, shape: [outFeatures, inFeatures] });
+      if (bias !== null && bias.tensor !== `${module}.bias`)
+        addPart(bias.tensor, { name: `${module}.bias`, shape: [outFeatures] });
       if (bias?.tensor === `${module}.bias`) rewritten.add(bias.tensor);
     }
     for (const { source, readers } of usableEdges(layer, targets)) {
@@ -34,6 +40,7 @@ export function correspondence(checkpoint: Checkpoint, plan: ModelPlan, targets:
       for (const { module, weight } of readers) if (!targets.quantized.has(module)) rewritten.add(weight.tensor);
     }
   }
-  for (const { name, encoding } of checkpoint.tensors.values()) if (encoding !== 'plain' && !linearized.has(name)) rewritten.add(name);
+  for (const { name, encoding } of checkpoint.tensors.values())
+    if (encoding !== 'plain' && !linearized.has(name)) rewritten.add(name);
   return { linearized, rewritten };
 }

@@ -3,6 +3,7 @@ import { readSource } from '../data/read-source.js';
 import type { Sample } from '../data/sample.js';
 import type { SourceEvent } from '../data/source-spec.js';
 import { buildMix, type BuildEvent, type BuiltMix } from '../mix/build.js';
+import { loadContaminationLists, type ContaminationLists } from '../mix/contamination.js';
 import { parseModelConfig } from '../model/config.js';
 import { applyFormatter } from '../recipe/formatter.js';
 import type { MixRecipe, SourceRecipe } from '../recipe/recipe.js';
@@ -35,30 +36,40 @@ export async function* buildFromRecipe(
   const tokenizer = await loadTokenizer(recipe.tokenizer !== null ? { encoding: recipe.tokenizer } : model!);
   const chatTemplate = await loadChatTemplate(model, recipe.chatTemplate ?? undefined);
   const queue: SourceEvent[] = [];
-  const build = buildMix(readSources(recipe, (event) => queue.push(event), signal), {
-    tokenizer,
-    chatTemplate,
-    modelVocabularySize: model === null ? null : vocabularySize(model),
-    sequenceLength: recipe.sequenceLength,
-    overflow: recipe.overflow,
-    templateArguments: recipe.templateArguments,
-    ...(recipe.template === null ? {} : { template: recipe.template }),
-    ...(recipe.templateDate === null ? {} : { date: recipe.templateDate }),
-    seed: recipe.seed,
-    version: VERSION,
-    wanted: new Map(recipe.sources.map(({ name, samples }) => [name, samples])),
-    tokens: recipe.tokens,
-    sourceWeights: new Map(recipe.sources.map(({ name, weight }) => [name, weight])),
-    languageWeights: recipe.languages,
-    pool,
-    ...(signal === undefined ? {} : { signal }),
-  });
+  const build = buildMix(
+    readSources(recipe, (event) => queue.push(event), signal),
+    {
+      tokenizer,
+      chatTemplate,
+      modelVocabularySize: model === null ? null : vocabularySize(model),
+      sequenceLength: recipe.sequenceLength,
+      overflow: recipe.overflow,
+      clean: { ...recipe.clean, contamination: recipe.clean.contamination.action },
+      contamination: await contaminationLists(recipe),
+      templateArguments: recipe.templateArguments,
+      ...(recipe.template === null ? {} : { template: recipe.template }),
+      ...(recipe.templateDate === null ? {} : { date: recipe.templateDate }),
+      seed: recipe.seed,
+      version: VERSION,
+      wanted: new Map(recipe.sources.map(({ name, samples }) => [name, samples])),
+      tokens: recipe.tokens,
+      sourceWeights: new Map(recipe.sources.map(({ name, weight }) => [name, weight])),
+      languageWeights: recipe.languages,
+      pool,
+      ...(signal === undefined ? {} : { signal }),
+    },
+  );
   for (;;) {
     const next = await build.next();
     yield* queue.splice(0);
     if (next.done === true) return { mix: next.value, tokenizer };
     yield next.value;
   }
+}
+
+function contaminationLists({ clean }: MixRecipe): Promise<ContaminationLists> | null {
+  const { lists, ngram, action } = clean.contamination;
+  return action === 'off' || lists.length === 0 ? null : loadContaminationLists(lists, ngram);
 }
 
 function vocabularySize(model: string): number {
@@ -68,10 +79,15 @@ function vocabularySize(model: string): number {
   return size;
 }
 
-async function* readSources(recipe: MixRecipe, onEvent: (event: SourceEvent) => void, signal: AbortSignal | undefined): AsyncGenerator<Sample> {
+async function* readSources(
+  recipe: MixRecipe,
+  onEvent: (event: SourceEvent) => void,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Sample> {
   for (const source of recipe.sources) {
     const samples = readSource(specOf(source), { seed: recipe.seed, onEvent, signal });
-    for await (const sample of samples) yield source.formatter === null ? sample : applyFormatter(sample, source.formatter);
+    for await (const sample of samples)
+      yield source.formatter === null ? sample : applyFormatter(sample, source.formatter);
   }
 }
 

@@ -59,9 +59,14 @@ export async function* runQuantization(job: QuantizeJob): AsyncGenerator<Quantiz
 }
 
 /** Everything that determines the result, so that a run is never resumed under other settings. */
-function runKey(checkpoint: Checkpoint, sequences: readonly Sequence[], settings: QuantizeSettings): Record<string, string> {
+function runKey(
+  checkpoint: Checkpoint,
+  sequences: readonly Sequence[],
+  settings: QuantizeSettings,
+): Record<string, string> {
   const mix = createHash('sha256');
-  for (const { inputIds } of sequences) mix.update(new Uint8Array(inputIds.buffer, inputIds.byteOffset, inputIds.byteLength)).update('\n');
+  for (const { inputIds } of sequences)
+    mix.update(new Uint8Array(inputIds.buffer, inputIds.byteOffset, inputIds.byteLength)).update('\n');
   const model = createHash('sha256').update(readFileSync(join(checkpoint.directory, 'config.json')));
   const shards = new Set([...checkpoint.infos.values()].map(({ shard }) => shard));
   for (const shard of [...shards].sort()) {
@@ -78,7 +83,12 @@ function runKey(checkpoint: Checkpoint, sequences: readonly Sequence[], settings
 }
 
 /** Re-reads the checkpoint and checks every invariant; see `src/checkpoint/verify`. */
-export async function* verifyOutput(output: string, model: string, settings: QuantizeSettings | null, assume?: string): AsyncGenerator<string, readonly Finding[]> {
+export async function* verifyOutput(
+  output: string,
+  model: string,
+  settings: QuantizeSettings | null,
+  assume?: string,
+): AsyncGenerator<string, readonly Finding[]> {
   const checkpoint = openCheckpoint(model);
   const plan = planModel(checkpoint, assume);
   const targets = settings === null ? targetsOfOutput(plan, output) : chooseTargets(plan, settings);
@@ -96,7 +106,11 @@ export async function* verifyOutput(output: string, model: string, settings: Qua
 /** Without the recipe, the checkpoint itself says what it quantized. */
 function targetsOfOutput(plan: ModelPlan, output: string): Targets {
   const written = openCheckpoint(output);
-  const packed = new Set([...written.tensors.values()].filter(({ encoding }) => encoding !== 'plain').map(({ name }) => name.replace(/\.weight$/, '')));
+  const packed = new Set(
+    [...written.tensors.values()]
+      .filter(({ encoding }) => encoding !== 'plain')
+      .map(({ name }) => name.replace(/\.weight$/, '')),
+  );
   written.close();
   const scheme = { bits: 4, symmetric: true, groupSize: 128 } as const;
   const all = chooseTargets(plan, { scheme: { ...scheme, groupSize: 32 }, ignore: [] });

@@ -1,0 +1,70 @@
+import { join } from 'node:path';
+import { Command } from 'commander';
+import type { BuiltMix } from '../../mix/build.js';
+import { writeMix } from '../../mix/write.js';
+import { modelFolder } from '../../pipeline/model-folder.js';
+import { buildFromRecipe, type MixWithTokenizer } from '../../pipeline/mix.js';
+import { loadRecipe } from '../../recipe/load.js';
+import type { MixRecipe, Recipe } from '../../recipe/recipe.js';
+import { interruption } from '../exit.js';
+import { collect, print, printJson, progressOf } from '../options.js';
+import type { Progress } from '../progress.js';
+
+export function buildCommand(): Command {
+  return new Command('build')
+    .description('Build the calibration mix of a recipe: sources, chat template, tokenizer, windows, quotas.')
+    .argument('<recipe>', 'recipe file')
+    .option('--output <folder>', "where the mix goes; else 'mix' beside the recipe's output")
+    .option('--set <key=value>', 'put a value over the recipe; repeatable', collect, [])
+    .option('--json', 'the manifest on stdout', false)
+    .addHelpText('after', '\nExample:\n  evenkeel build recipes/demo.yaml --output out/mix')
+    .action(async (file: string, options: { output?: string; set: string[]; json: boolean }, command: Command) => {
+      const progress = progressOf(command);
+      const recipe = await loadRecipe(file, options.set);
+      for (const { message } of recipe.notes) progress.note(message);
+      const model = recipe.model === null ? null : await modelFolder(recipe.model, recipe.locate(['model']));
+      const { mix, tokenizer } = await buildWithProgress(recipe.mix, model, 1, progress);
+      const folder = options.output ?? mixFolderOf(recipe);
+      await writeMix(folder, mix, tokenizer);
+      progress.end();
+      if (options.json) printJson(mix.manifest);
+      else print(describeMix(mix, folder));
+    });
+}
+
+/** Where a recipe's mix is written: beside the checkpoint, never in it. */
+export function mixFolderOf(recipe: Recipe): string {
+  return `${recipe.output}-mix`;
+}
+
+export async function buildWithProgress(
+  recipe: MixRecipe,
+  model: string | null,
+  pool: number,
+  progress: Progress,
+): Promise<MixWithTokenizer> {
+  progress.stage('build mix', null, 'rows');
+  const build = buildFromRecipe(recipe, { model, pool, signal: interruption.signal });
+  for (;;) {
+    const next = await build.next();
+    if (next.done === true) return next.value;
+    if (next.value.type === 'progress')
+      progress.update(next.value.read, `${next.value.tokens.toLocaleString('en-US')} tokens`);
+  }
+}
+
+/** What became of every source's rows. */
+export function describeMix({ manifest, sequences }: BuiltMix, folder: string): string {
+  const lines = manifest.sources.map(({ source, wanted, read, kept, tokens, dropped }) => {
+    const reasons = Object.entries(dropped)
+      .filter(([, rows]) => rows > 0)
+      .map(([reason, rows]) => `${rows} ${reason}`);
+    const asked = wanted === 'all' || wanted === null ? '' : ` of ${wanted} wanted`;
+    return `  ${source}: ${kept} of ${read} rows kept${asked}, ${tokens.toLocaleString('en-US')} tokens${reasons.length === 0 ? '' : `; dropped: ${reasons.join(', ')}`}`;
+  });
+  return [
+    `Mix: ${sequences.length} sequences, ${manifest.tokens.toLocaleString('en-US')} tokens`,
+    ...lines,
+    `Written to ${join(folder, 'mix.parquet')}`,
+  ].join('\n');
+}

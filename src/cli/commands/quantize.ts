@@ -1,0 +1,181 @@
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { openCheckpoint } from '../../checkpoint/open.js';
+import { CheckFailedError, InputError } from '../../errors.js';
+import { writeMix } from '../../mix/write.js';
+import { modelFolder } from '../../pipeline/model-folder.js';
+import {
+  compareOutput,
+  runQuantization,
+  verifyOutput,
+  type Comparison,
+  type QuantizeJob,
+  type QuantizeOutcome,
+} from '../../pipeline/quantize.js';
+import { quantizationResult } from '../../pipeline/quantization-result.js';
+import { quantizeSettings } from '../../pipeline/settings.js';
+import { loadRecipe } from '../../recipe/load.js';
+import type { Recipe } from '../../recipe/recipe.js';
+import { renderHtml } from '../../report/html.js';
+import type { ReportData } from '../../report/report-data.js';
+import { renderTerminal } from '../../report/terminal.js';
+import { interruption } from '../exit.js';
+import { collect, print, printJson, progressOf, terminalStyle, wholeNumber } from '../options.js';
+import type { Progress } from '../progress.js';
+import { writeReport } from '../written.js';
+import { buildWithProgress, mixFolderOf } from './build.js';
+import { verifyWithProgress } from './verify.js';
+
+interface QuantizeCommandOptions {
+  readonly set: string[];
+  readonly resume: boolean;
+  readonly replace: boolean;
+  readonly strict: boolean;
+  readonly assume?: string;
+  readonly lanes?: number;
+  readonly json: boolean;
+}
+
+export function quantizeCommand(): Command {
+  return new Command('quantize')
+    .description(
+      'Build the mix, audit it, quantize the model with it, verify the checkpoint and measure what was lost.',
+    )
+    .argument('<recipe>', 'recipe file')
+    .option('--set <key=value>', 'put a value over the recipe; repeatable', collect, [])
+    .option('--resume', 'go on where an interrupted run stopped', false)
+    .option('--replace', 'write over a checkpoint that is there already', false)
+    .option('--strict', 'exit with 3 when the mix leaves something under its floor', false)
+    .option('--assume <family>', 'use this model family whatever config.json says')
+    .option('--lanes <n>', 'worker threads', wholeNumber(1))
+    .option('--json', 'one JSON document on stdout', false)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  evenkeel quantize recipes/demo.yaml\n  evenkeel quantize recipes/demo.yaml --set quantize.scheme=W4A16_ASYM --set output=../out/asym',
+    )
+    .action(async (file: string, options: QuantizeCommandOptions, command: Command) => {
+      const progress = progressOf(command);
+      const recipe = await loadRecipe(file, options.set);
+      for (const { message } of recipe.notes) progress.note(message);
+      await quantize(recipe, options, progress);
+    });
+}
+
+async function quantize(recipe: Recipe, options: QuantizeCommandOptions, progress: Progress): Promise<void> {
+  if (recipe.model === null)
+    throw new InputError('quantize: wanted "model" in the recipe, got none', { location: recipe.locate([]) });
+  const model = await modelFolder(recipe.model, recipe.locate(['model']));
+  const checkpoint = openCheckpoint(model);
+  const settings = quantizeSettings(recipe.quantize, checkpoint);
+  checkpoint.close();
+  const { mix, tokenizer } = await buildWithProgress(recipe.mix, model, 1, progress);
+  const mixFolder = mixFolderOf(recipe);
+  await writeMix(mixFolder, mix, tokenizer);
+  const job: QuantizeJob = {
+    model,
+    sequences: mix.sequences,
+    settings,
+    floor: recipe.balance.floor,
+    output: recipe.output,
+    existing: options.resume ? 'resume' : options.replace ? 'replace' : 'refuse',
+    assume: options.assume,
+    lanes: options.lanes,
+    signal: interruption.signal,
+  };
+  interruption.advice = `Go on with: evenkeel quantize ${recipe.file} --resume`;
+  const outcome = await quantizeWithProgress(job, progress);
+  interruption.advice = null;
+  const findings = await verifyWithProgress(verifyOutput(recipe.output, model, settings, options.assume), progress);
+  const heldOut = recipe.evaluate === null ? null : await buildWithProgress(recipe.evaluate.mix, model, 1, progress);
+  const comparison =
+    heldOut === null
+      ? null
+      : await compareWithProgress(job, heldOut.mix.sequences, recipe.evaluate!.baseline, progress);
+  progress.end();
+
+  const data = reportData(outcome, comparison, settings.format, recipe, mix.manifest);
+  const paths = {
+    mix: join(mixFolder, 'mix.parquet'),
+    'coverage.json': join(mixFolder, 'coverage.json'),
+    report: join(mixFolder, 'report.html'),
+    checkpoint: recipe.output,
+  };
+  await writeReport(paths['coverage.json'], `${JSON.stringify(outcome.coverage, null, 1)}\n`);
+  await writeReport(join(mixFolder, 'evenkeel.json'), `${JSON.stringify(data.quantization, null, 1)}\n`);
+  if (comparison !== null)
+    await writeReport(join(mixFolder, 'evaluation.json'), `${JSON.stringify(comparison.quantized, null, 1)}\n`);
+  await writeReport(paths.report, renderHtml(data));
+  if (options.json)
+    printJson({
+      coverage: outcome.coverage,
+      quantization: data.quantization,
+      evaluation: comparison?.quantized ?? null,
+      roundToNearest: comparison?.roundToNearest ?? null,
+      findings,
+      paths,
+    });
+  else print(renderTerminal(data, { ...terminalStyle(), paths }));
+  if (findings.length > 0) {
+    const list = findings.map(({ check, subject, message }) => `  ${check}: ${subject} ${message}`);
+    throw new CheckFailedError(
+      `verification found ${findings.length} faults in '${recipe.output}':\n${list.join('\n')}`,
+    );
+  }
+  if (options.strict && outcome.coverage.verdict === 'fail')
+    throw new CheckFailedError('the mix is under its floor (--strict)');
+}
+
+function reportData(
+  outcome: QuantizeOutcome,
+  comparison: Comparison | null,
+  format: string,
+  recipe: Recipe,
+  manifest: ReportData['manifest'],
+): ReportData {
+  return {
+    coverage: outcome.coverage,
+    quantization: quantizationResult(outcome, recipe.quantize, format),
+    ...(manifest === undefined ? {} : { manifest }),
+    ...(comparison === null ? {} : { evaluation: comparison.quantized }),
+    ...(comparison?.roundToNearest == null ? {} : { baselineEvaluation: comparison.roundToNearest }),
+  };
+}
+
+async function quantizeWithProgress(job: QuantizeJob, progress: Progress): Promise<QuantizeOutcome> {
+  const run = runQuantization(job);
+  for (;;) {
+    const next = await run.next();
+    if (next.done === true) return next.value;
+    const event = next.value;
+    if (event.kind === 'planned') {
+      progress.stage('quantize', event.plan.layers.length, 'layers');
+      if (event.resumedLayers > 0) progress.note(`${event.resumedLayers} layers were finished by the earlier run`);
+    }
+    if (event.kind === 'layer-finished') progress.update(event.layer + 1, lossOf(event.report));
+  }
+}
+
+function lossOf({ experts, linears }: QuantizeOutcome['reports'][number]): string {
+  const errors = [
+    ...linears.map(({ relativeError }) => relativeError),
+    ...experts.flatMap(({ relativeErrors }) => relativeErrors),
+  ];
+  if (errors.length === 0) return '';
+  return `relative error ${((100 * errors.reduce((sum, error) => sum + error, 0)) / errors.length).toFixed(1)} %`;
+}
+
+async function compareWithProgress(
+  job: QuantizeJob,
+  sequences: QuantizeJob['sequences'],
+  baseline: boolean,
+  progress: Progress,
+): Promise<Comparison> {
+  const run = compareOutput(job, sequences, baseline);
+  for (;;) {
+    const next = await run.next();
+    if (next.done === true) return next.value;
+    if (next.value.kind !== 'pass') continue;
+    if (next.value.layer === 0) progress.stage(`evaluate ${next.value.model}`, next.value.layers, 'layers');
+    progress.update(next.value.layer + 1);
+  }
+}

@@ -1,0 +1,16 @@
+#!/usr/bin/env node
+import { createProgram } from './program.js';
+import { exitWith, interruption } from './exit.js';
+
+process.on('SIGINT', () => interruption.interrupt());
+process.on('SIGTERM', () => interruption.interrupt());
+// A reader that goes away (`evenkeel audit … | head`) ends the output, not the run.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+});
+
+try {
+  await createProgram().parseAsync(process.argv);
+} catch (error) {
+  exitWith(error);
+}

@@ -1,0 +1,163 @@
+import { writeSync } from 'node:fs';
+
+export interface ProgressOptions {
+  readonly quiet: boolean;
+  readonly logFormat: 'text' | 'json';
+}
+
+/**
+ * What a long command tells on stderr: one line that is redrawn on a terminal, plain lines of stages elsewhere, JSON
+ * lines for pipelines, nothing when quiet.
+ */
+export interface Progress {
+  /** Begins a stage of `total` units (null: unknown), replacing the one before. */
+  stage(name: string, total?: number | null, unit?: string): void;
+  /** So many units of the stage are done; `detail` is shown behind. */
+  update(done: number, detail?: string): void;
+  /** A line that stays. */
+  note(message: string): void;
+  /** Clears the line. */
+  end(): void;
+}
+
+/** Redrawn at most this often: a terminal over a slow link must not slow the work. */
+const REDRAW_MILLISECONDS = 100;
+
+export function createProgress({ quiet, logFormat }: ProgressOptions): Progress {
+  if (quiet) return { stage: ignore, update: ignore, note: ignore, end: ignore };
+  if (logFormat === 'json') return jsonProgress();
+  return process.stderr.isTTY ? terminalProgress() : lineProgress();
+}
+
+function ignore(): void {}
+
+interface Stage {
+  readonly name: string;
+  readonly total: number | null;
+  readonly unit: string;
+  readonly started: number;
+}
+
+function newStage(name: string, total: number | null, unit: string): Stage {
+  return { name, total, unit, started: performance.now() };
+}
+
+function jsonProgress(): Progress {
+  const emit = (record: object): void => {
+    writeSync(
+      2,
+      `${JSON.stringify({ time: new Date().toISOString(), ...record, memory: process.memoryUsage.rss() })}\n`,
+    );
+  };
+  let stage = newStage('', null, '');
+  return {
+    stage(name, total = null, unit = '') {
+      stage = newStage(name, total, unit);
+      emit({ event: 'stage', stage: name, total });
+    },
+    update: (done, detail) =>
+      emit({
+        event: 'progress',
+        stage: stage.name,
+        done,
+        total: stage.total,
+        unit: stage.unit,
+        ...(detail === undefined ? {} : { detail }),
+        secondsLeft: secondsLeft(stage, done),
+      }),
+    note: (message) => emit({ event: 'note', message }),
+    end: ignore,
+  };
+}
+
+function lineProgress(): Progress {
+  return {
+    stage: (name) => void process.stderr.write(`${name}\n`),
+    update: ignore,
+    note: (message) => void process.stderr.write(`${message}\n`),
+    end: ignore,
+  };
+}
+
+function terminalProgress(): Progress {
+  let stage: Stage | null = null;
+  let done = 0;
+  let detail = '';
+  let drawn = 0;
+  const clear = (): void => void process.stderr.write('\r\u001b[2K');
+  const draw = (): void => {
+    if (stage === null) return;
+    drawn = performance.now();
+    const columns = process.stderr.columns ?? 80;
+    clear();
+    process.stderr.write(statusLine(stage, done, detail).slice(0, columns - 1));
+  };
+  // The clock runs on while a layer is at work: work is in other threads, so this one has time.
+  const timer = setInterval(draw, 1000);
+  timer.unref();
+  return {
+    stage(name, total = null, unit = '') {
+      if (stage !== null) clear();
+      [stage, done, detail] = [newStage(name, total, unit), 0, ''];
+      draw();
+    },
+    update(now, text = '') {
+      [done, detail] = [now, text];
+      if (performance.now() - drawn > REDRAW_MILLISECONDS) draw();
+    },
+    note(message) {
+      clear();
+      process.stderr.write(`${message}\n`);
+      draw();
+    },
+    end() {
+      clearInterval(timer);
+      if (stage !== null) clear();
+      stage = null;
+    },
+  };
+}
+
+function statusLine(stage: Stage, done: number, detail: string): string {
+  const elapsed = (performance.now() - stage.started) / 1000;
+  const left = secondsLeft(stage, done);
+  const parts = [
+    stage.name,
+    stage.total === null
+      ? done > 0
+        ? `${count(done)} ${stage.unit}`
+        : ''
+      : `${bar(done / stage.total)} ${count(done)}/${count(stage.total)} ${stage.unit}`,
+    done > 0 && elapsed > 1 ? `${rate(done / elapsed)} ${stage.unit}/s` : '',
+    left === null ? duration(elapsed) : `${duration(left)} left`,
+    `${Math.round(process.memoryUsage.rss() / 2 ** 20)} MiB`,
+    detail,
+  ];
+  return parts.filter((part) => part !== '').join(' · ');
+}
+
+function secondsLeft({ total, started }: Stage, done: number): number | null {
+  if (total === null || done === 0) return null;
+  return (((performance.now() - started) / done) * (total - done)) / 1000;
+}
+
+function bar(share: number): string {
+  const width = 20;
+  const filled = Math.round(Math.min(1, share) * width);
+  return '█'.repeat(filled) + '░'.repeat(width - filled);
+}
+
+function count(value: number): string {
+  return Math.round(value).toLocaleString('en-US');
+}
+
+function rate(value: number): string {
+  return value >= 10 ? count(value) : value.toPrecision(2);
+}
+
+export function duration(seconds: number): string {
+  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${Math.round(seconds % 60)} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
