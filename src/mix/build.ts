@@ -1,8 +1,12 @@
 import { InputError } from '../errors.js';
 import type { Sample } from '../data/sample.js';
 import { CandidatePool, drawOf } from './candidates.js';
+import { NO_CLEANING, type CleanOptions } from './clean.js';
+import { createDuplicateIndex, type DuplicateIndex } from './duplicates.js';
 import { createManifest, type BuildManifest } from './manifest.js';
-import { createPreparer, type PreparedSample, type PrepareOptions } from './prepare.js';
+import type { PreparePlan } from './prepare-plan.js';
+import { prepareInWorkers, type Prepared } from './prepare-pool.js';
+import { attempt, createPreparer, type Outcome, type PreparedSample, type PrepareOptions } from './prepare.js';
 import { selectSequences, type QuotaReport, type Quotas } from './select.js';
 import type { Mix, Sequence } from './sequence.js';
 import { createTally, type DropReason, type Tally } from './tally.js';
@@ -17,13 +21,16 @@ export interface BuildOptions extends PrepareOptions, Quotas {
   readonly pool?: number;
   /** A row the template refuses: end the build (`fail`), or count it (`skip`). */
   readonly onTemplateError?: 'fail' | 'skip';
+  /** Worker threads and what each loads; in this thread when absent. The mix is the same. */
+  readonly workers?: { readonly count: number; readonly plan: PreparePlan };
   readonly signal?: AbortSignal;
 }
 
 export type BuildEvent =
   | { readonly type: 'progress'; readonly read: number; readonly tokens: number }
+  /** A row that is not in the mix, or (`kept`) one in it that has a flaw. */
   | {
-      readonly type: 'dropped';
+      readonly type: 'dropped' | 'kept';
       readonly source: string;
       readonly recordId: string;
       readonly reason: DropReason;
@@ -50,8 +57,8 @@ export interface BuiltMix extends Mix {
 const PROGRESS_ROWS = 100;
 
 /**
- * Builds a mix: every sample is rendered, tokenized and cut into windows; a reproducible draw keeps candidates per source
- * and language; quotas choose among them. Memory holds `pool` budgets of candidates, not the input.
+ * Builds a mix: every sample is identified, cleaned, rendered, tokenized and cut into windows; a reproducible draw keeps
+ * candidates per source and language; quotas choose among them. Memory holds `pool` budgets of candidates, not the input.
  *
  * @throws InputError for a row that cannot be rendered (unless skipped) and for a mix that comes out empty
  */
@@ -59,29 +66,37 @@ export async function* buildMix(
   samples: AsyncIterable<Sample>,
   options: BuildOptions,
 ): AsyncGenerator<BuildEvent, BuiltMix> {
-  const prepare = createPreparer(options);
   const tally = createTally(options.wanted);
   const pool = new CandidatePool((options.tokens ?? Number.POSITIVE_INFINITY) * (options.pool ?? 1));
+  const clean = options.clean ?? NO_CLEANING;
+  const duplicates = createDuplicateIndex(clean.nearDuplicateSimilarity);
+  const { workers } = options;
+  const prepared =
+    workers === undefined ? prepareHere(samples, options) : prepareInWorkers(samples, workers.plan, workers.count);
   let read = 0;
   let tokens = 0;
-  for await (const sample of samples) {
+  for await (const { sample, outcome } of prepared) {
     options.signal?.throwIfAborted();
     const { source, recordId, revision, license } = sample.origin;
     tally.row(source, revision, license);
     read++;
-    const outcome = attempt(sample, prepare, options);
-    if (outcome.kind === 'dropped') {
-      tally.drop(source, outcome.reason);
-      yield { type: 'dropped', source, recordId, reason: outcome.reason, detail: outcome.detail };
-    } else {
-      const { prepared } = outcome;
-      tally.prepared(prepared);
-      tokens += prepared.length;
-      const language = prepared.sequences[0]?.language ?? 'und';
-      const kept = prepared.sequences.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
+    const { drop, report, kept } = judge(outcome, options, clean, duplicates);
+    for (const { reason, detail } of report) {
+      tally.flaw(source, reason);
+      yield { type: 'kept', source, recordId, reason, detail };
+    }
+    if (drop !== null) {
+      tally.drop(source, drop.reason);
+      yield { type: 'dropped', source, recordId, reason: drop.reason, detail: drop.detail };
+    }
+    if (kept !== null) {
+      tally.prepared(kept, sample);
+      tokens += kept.length;
+      const length = kept.sequences.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
+      const language = kept.sequences[0]?.language ?? 'und';
       pool.add(
         { source, language },
-        { sequences: prepared.sequences, draw: drawOf(options.seed, source, recordId), tokens: kept },
+        { sequences: kept.sequences, draw: drawOf(options.seed, source, recordId), tokens: length },
       );
     }
     if (read % PROGRESS_ROWS === 0) yield { type: 'progress', read, tokens };
@@ -100,24 +115,53 @@ export async function* buildMix(
   return built;
 }
 
-type Outcome =
-  | { readonly kind: 'prepared'; readonly prepared: PreparedSample }
-  | { readonly kind: 'dropped'; readonly reason: DropReason; readonly detail: string };
+async function* prepareHere(samples: AsyncIterable<Sample>, options: BuildOptions): AsyncGenerator<Prepared> {
+  const prepare = createPreparer(options);
+  for await (const sample of samples) yield { sample, outcome: attempt(prepare, sample) };
+}
 
-function attempt(sample: Sample, prepare: (sample: Sample) => PreparedSample, options: BuildOptions): Outcome {
-  let prepared: PreparedSample;
-  try {
-    prepared = prepare(sample);
-  } catch (error) {
-    if (options.onTemplateError !== 'skip' || !(error instanceof InputError)) throw error;
-    return { kind: 'dropped', reason: 'template_error', detail: error.message };
+interface Remark {
+  readonly reason: DropReason;
+  readonly detail: string;
+}
+
+interface Verdict {
+  readonly drop: Remark | null;
+  readonly report: readonly Remark[];
+  readonly kept: PreparedSample | null;
+}
+
+function judge(outcome: Outcome, options: BuildOptions, clean: CleanOptions, duplicates: DuplicateIndex): Verdict {
+  if (outcome.kind === 'refused') {
+    if (options.onTemplateError !== 'skip') throw new InputError(outcome.message);
+    return dropped('template_error', outcome.message);
   }
-  if (prepared.length === 0) return { kind: 'dropped', reason: 'empty', detail: 'no tokens' };
-  if (prepared.sequences.length === 0) {
-    const detail = `${prepared.length} tokens, over ${options.sequenceLength}, and overflow is "${options.overflow}"`;
-    return { kind: 'dropped', reason: 'too_long', detail };
+  const { prepared } = outcome;
+  if (prepared.length === 0) return dropped('empty', 'no tokens');
+  const { sequenceLength, overflow } = options;
+  if (prepared.sequences.length === 0)
+    return dropped('too_long', `${prepared.length} tokens, over ${sequenceLength}, and overflow is "${overflow}"`);
+  const flaw = prepared.findings.find(({ gate }) => gate === 'drop');
+  if (flaw !== undefined) return dropped(flaw.flaw, flaw.detail);
+  const report: Remark[] = prepared.findings.map((finding) => ({ reason: finding.flaw, detail: finding.detail }));
+  const copy = prepared.fingerprint === null ? null : duplicates.find(prepared.fingerprint);
+  if (copy !== null) {
+    const [reason, gate] =
+      copy.kind === 'exact'
+        ? (['exact_duplicate', clean.exactDuplicates] as const)
+        : (['near_duplicate', clean.nearDuplicates] as const);
+    const detail =
+      copy.kind === 'exact'
+        ? 'the text of an earlier row'
+        : `${(100 * copy.similarity).toFixed(0)} % like an earlier row`;
+    if (gate === 'drop') return dropped(reason, detail);
+    if (gate === 'report') report.push({ reason, detail });
   }
-  return { kind: 'prepared', prepared };
+  return { drop: null, report, kept: prepared };
+}
+
+function dropped(reason: DropReason, detail: string): Verdict {
+  return { drop: { reason, detail }, report: [], kept: null };
 }
 
 interface BuildState {
@@ -141,8 +185,8 @@ function emptyMix(tally: Tally, read: number): string {
   if (read === 0) return 'Cannot build a mix: its sources have no rows';
   const reasons = tally
     .sources([])
-    .flatMap(({ source, dropped }) =>
-      Object.entries(dropped).map(([reason, count]) => `${count} of "${source}" ${reason.replaceAll('_', ' ')}`),
+    .flatMap(({ source, dropped: counts }) =>
+      Object.entries(counts).map(([reason, count]) => `${count} of "${source}" ${reason.replaceAll('_', ' ')}`),
     );
   return `Cannot build a mix: none of ${read} rows is left (${reasons.join('; ')})`;
 }

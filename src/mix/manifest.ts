@@ -3,7 +3,7 @@ import { CHANNELS, zeroChannels, type Channel } from '../text/channel.js';
 import type { PrepareOptions, StageTokens } from './prepare.js';
 import type { QuotaReport, Quotas } from './select.js';
 import { sampleKey, type MixManifest, type Sequence } from './sequence.js';
-import type { Tally } from './tally.js';
+import type { StructureCounts, Tally } from './tally.js';
 import type { OverflowRule } from './windows.js';
 
 /** What a build adds to the manifest: enough to rebuild the mix, and to judge it without rebuilding. */
@@ -20,6 +20,11 @@ export interface BuildManifest extends MixManifest {
   /** Tokens of everything read: as the samples say it, as the template prints it, as the windows keep it. */
   readonly stages: StageTokens;
   readonly lengths: LengthReport;
+  /** Declared → identified → rows read; `und` for what is not known. */
+  readonly identification: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** Rows whose reasoning is identified as another language than the row declares. */
+  readonly foreignReasoning: number;
+  readonly structure: Readonly<StructureCounts>;
   readonly languages: Readonly<Record<string, GroupReport>>;
   readonly categories: Readonly<Record<string, GroupReport>>;
 }
@@ -72,6 +77,9 @@ export function createManifest(
     quotas,
     stages: tally.stages,
     lengths: lengthReport(tally, options.sequenceLength),
+    identification: sortedTable(tally.identification),
+    foreignReasoning: tally.foreignReasoning,
+    structure: { ...tally.structure },
     languages: groupBy(sequences, ({ language }) => language),
     categories: groupBy(sequences, ({ category }) => category),
   };
@@ -122,4 +130,11 @@ function groupReport(group: readonly Sequence[]): GroupReport {
 
 function sorted(weights: ReadonlyMap<string, number>): Record<string, number> {
   return Object.fromEntries([...weights].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function sortedTable(table: Tally['identification']): Tally['identification'] {
+  const rows = Object.entries(table).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(
+    rows.map(([key, row]) => [key, Object.fromEntries(Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1)))]),
+  );
 }

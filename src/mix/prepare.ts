@@ -5,8 +5,12 @@ import { channelIndex, CHANNELS, zeroChannels, type Channel } from '../text/chan
 import type { ChatTemplate } from '../text/chat-template.js';
 import { canonicalLanguage } from '../text/language-tag.js';
 import { render, type RenderedText } from '../text/render.js';
+import { identifySample, type SampleLanguage } from '../text/sample-language.js';
 import { specialTokensPattern, type SpecialTokens } from '../text/spans.js';
 import { checkIds, type Tokenizer } from '../text/tokenizer.js';
+import { fingerprintOf, inspectSample, NO_CLEANING, type CleanOptions, type Finding } from './clean.js';
+import type { ContaminationLists } from './contamination.js';
+import type { Fingerprint } from './duplicates.js';
 import type { Sequence } from './sequence.js';
 import { cutWindows, overflowCost, type OverflowRule, type WindowOptions } from './windows.js';
 
@@ -18,9 +22,12 @@ export interface PrepareOptions {
   readonly modelVocabularySize: number | null;
   readonly sequenceLength: number;
   readonly overflow: OverflowRule;
-  readonly templateArguments?: JsonObject;
-  readonly template?: string;
-  readonly date?: string;
+  readonly templateArguments?: JsonObject | undefined;
+  readonly template?: string | undefined;
+  readonly date?: string | undefined;
+  /** Nothing is looked for when absent. */
+  readonly clean?: CleanOptions | undefined;
+  readonly contamination?: ContaminationLists | null | undefined;
 }
 
 /** A sample as the model would be fed, with what its parts weigh at every stage. */
@@ -28,7 +35,10 @@ export interface PreparedSample {
   readonly sequences: readonly Sequence[];
   /** Tokens before windows. */
   readonly length: number;
-  readonly text: string;
+  /** null for ready token ids. */
+  readonly language: SampleLanguage | null;
+  readonly findings: readonly Finding[];
+  readonly fingerprint: Fingerprint | null;
   readonly tokens: StageTokens;
   readonly overflowCost: Readonly<Record<OverflowRule, number>>;
 }
@@ -42,18 +52,21 @@ export interface StageTokens {
 
 export const NO_CATEGORY = 'uncategorized';
 
-/** Samples to sequences: render, tokenize, attribute tokens to channels, cut windows. Pure, so workers may run it. */
+/** Samples to sequences: identify, inspect, render, tokenize, attribute tokens to channels, cut windows. Pure, so workers
+ * may run it. */
 export function createPreparer(options: PrepareOptions): (sample: Sample) => PreparedSample {
-  const { tokenizer, chatTemplate } = options;
+  const { tokenizer, chatTemplate, clean = NO_CLEANING, contamination = null } = options;
   const tokens = chatTemplate?.tokens ?? {};
   const bos = tokens['bos_token'] ?? null;
   const specialTokens = specialTokensPattern(tokenizer.specialTokens.keys(), tokens['eos_token'] ?? null, bos);
   const bosId = bos === null ? undefined : tokenizer.specialTokens.get(bos);
   return (sample) => {
-    const { ids, alignment, text, dropped } = encode(sample, options, specialTokens);
+    const { ids, alignment, dropped } = encode(sample, options, specialTokens);
     if (options.modelVocabularySize !== null) {
       checkIds(ids, options.modelVocabularySize, `row "${sample.origin.recordId}" of "${sample.origin.source}"`);
     }
+    const identified = sample.content.kind === 'tokens' ? null : identifySample(sample);
+    const language = identified?.language ?? (sample.language === null ? 'und' : canonicalLanguage(sample.language));
     const repeated = bosId !== undefined && ids[0] === bosId ? bosId : null;
     const windowing: WindowOptions = { ...options, prefix: repeated === null ? 0 : 1 };
     const windows = cutWindows(ids.length, alignment.messageStarts, windowing);
@@ -65,7 +78,7 @@ export function createPreparer(options: PrepareOptions): (sample: Sample) => Pre
           ...prefix.map(() => channelIndex('system')),
           ...alignment.channels.subarray(start, end),
         ]),
-        language: sample.language === null ? 'und' : canonicalLanguage(sample.language),
+        language,
         category: sample.category ?? NO_CATEGORY,
         ...sample.origin,
         window,
@@ -79,7 +92,9 @@ export function createPreparer(options: PrepareOptions): (sample: Sample) => Pre
     return {
       sequences,
       length: ids.length,
-      text,
+      language: identified,
+      findings: inspectSample(sample, identified, clean, contamination),
+      fingerprint: fingerprintOf(sample, clean),
       tokens: { raw, rendered, kept },
       overflowCost: overflowCost(ids.length, options.sequenceLength),
     };
@@ -89,7 +104,6 @@ export function createPreparer(options: PrepareOptions): (sample: Sample) => Pre
 interface Encoded {
   readonly ids: Int32Array;
   readonly alignment: Alignment;
-  readonly text: string;
   readonly dropped: RenderedText['dropped'];
 }
 
@@ -97,13 +111,13 @@ function encode(sample: Sample, options: PrepareOptions, specialTokens: SpecialT
   if (sample.content.kind === 'tokens') {
     const ids = sample.content.inputIds;
     const channels = new Uint8Array(ids.length).fill(channelIndex('text'));
-    return { ids, alignment: { channels, messageStarts: [] }, text: '', dropped: [] };
+    return { ids, alignment: { channels, messageStarts: [] }, dropped: [] };
   }
   const { tokenizer, chatTemplate } = options;
   const { text, spans, messageStarts, dropped } = render(sample, chatTemplate, { ...options, specialTokens });
   // Templates print their own beginning and end tokens; raw text gets what the tokenizer adds.
   const ids = tokenizer.encode(text, { addSpecialTokens: sample.content.kind === 'text' });
-  return { ids, alignment: alignTokens(tokenizer, ids, text, spans, messageStarts), text, dropped };
+  return { ids, alignment: alignTokens(tokenizer, ids, text, spans, messageStarts), dropped };
 }
 
 function countChannels(channels: Uint8Array): Record<Channel, number> {
@@ -118,5 +132,19 @@ function addChannels(counts: Record<Channel, number>, channels: Uint8Array): voi
     if (channel === undefined)
       throw new InputError(`Cannot count channel ${index}: wanted 0 to ${CHANNELS.length - 1}`);
     counts[channel]++;
+  }
+}
+
+/** What became of one sample: bad input is an outcome, so that the caller may go on; anything else is a fault. */
+export type Outcome =
+  | { readonly kind: 'prepared'; readonly prepared: PreparedSample }
+  | { readonly kind: 'refused'; readonly message: string };
+
+export function attempt(prepare: (sample: Sample) => PreparedSample, sample: Sample): Outcome {
+  try {
+    return { kind: 'prepared', prepared: prepare(sample) };
+  } catch (error) {
+    if (error instanceof InputError) return { kind: 'refused', message: error.message };
+    throw error;
   }
 }

@@ -49,6 +49,8 @@ export interface SourceReport {
   readonly read: number;
   readonly kept: number;
   readonly tokens: number;
+  /** Flaw → rows that have it and were kept. */
+  readonly flaws?: Readonly<Record<string, number>>;
   /** Reason → rows dropped for it. */
   readonly dropped: Readonly<Record<string, number>>;
 }

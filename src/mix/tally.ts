@@ -1,4 +1,5 @@
-import { addCounts, zeroChannels, type Channel } from '../text/channel.js';
+import type { Sample } from '../data/sample.js';
+import { addCounts, zeroChannels } from '../text/channel.js';
 import type { PreparedSample, StageTokens } from './prepare.js';
 import type { Sequence, SourceReport } from './sequence.js';
 import { sampleKey } from './sequence.js';
@@ -22,13 +23,29 @@ export type DropReason =
 export interface Tally {
   row(source: string, revision: string | null, license: string | null): void;
   drop(source: string, reason: DropReason): void;
-  prepared(sample: PreparedSample): void;
+  /** A flaw of a row that is kept all the same. */
+  flaw(source: string, reason: DropReason): void;
+  prepared(prepared: PreparedSample, sample: Sample): void;
   /** Reports with kept rows and tokens counted in `chosen`; rows neither dropped nor chosen are `not_drawn`. */
   sources(chosen: readonly Sequence[]): SourceReport[];
   readonly stages: StageTokens;
   readonly overflow: Readonly<Record<OverflowRule, number>>;
   /** Tokens before windows, of every prepared sample. */
   readonly lengths: readonly number[];
+  /** Declared → identified → rows, where both are known. */
+  readonly identification: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** Rows whose reasoning is in another language than the row declares, by source. */
+  readonly foreignReasoning: number;
+  readonly structure: StructureCounts;
+}
+
+/** What the conversations are made of. */
+export interface StructureCounts {
+  messages: number;
+  toolCalls: number;
+  /** Tool calls that no tool message answers, and tool messages that answer none. */
+  unpaired: number;
+  withReasoning: number;
 }
 
 interface SourceTally {
@@ -36,13 +53,14 @@ interface SourceTally {
   license: string | null;
   read: number;
   readonly dropped: Map<DropReason, number>;
+  readonly flaws: Map<DropReason, number>;
 }
 
 /** @param wanted rows asked of each source, in the order of the recipe */
 export function createTally(wanted: ReadonlyMap<string, number | 'all' | null>): Tally {
   const sources = new Map<string, SourceTally>();
   const of = (name: string): SourceTally => {
-    const known = sources.get(name) ?? { revision: null, license: null, read: 0, dropped: new Map() };
+    const known = sources.get(name) ?? { revision: null, license: null, read: 0, dropped: new Map(), flaws: new Map() };
     sources.set(name, known);
     return known;
   };
@@ -50,10 +68,18 @@ export function createTally(wanted: ReadonlyMap<string, number | 'all' | null>):
   const stages = { raw: zeroChannels(), rendered: zeroChannels(), kept: zeroChannels() };
   const overflow: Record<OverflowRule, number> = { window: 0, truncate: 0, drop: 0 };
   const lengths: number[] = [];
+  const identification: Record<string, Record<string, number>> = {};
+  const structure: StructureCounts = { messages: 0, toolCalls: 0, unpaired: 0, withReasoning: 0 };
+  let foreignReasoning = 0;
   return {
     stages,
     overflow,
     lengths,
+    identification,
+    structure,
+    get foreignReasoning() {
+      return foreignReasoning;
+    },
     row(source, revision, license) {
       const tally = of(source);
       tally.read++;
@@ -61,17 +87,40 @@ export function createTally(wanted: ReadonlyMap<string, number | 'all' | null>):
       tally.license ??= license;
     },
     drop(source, reason) {
-      const { dropped } = of(source);
-      dropped.set(reason, (dropped.get(reason) ?? 0) + 1);
+      increment(of(source).dropped, reason);
     },
-    prepared(sample) {
-      for (const stage of ['raw', 'rendered', 'kept'] as const) addCounts(stages[stage], sample.tokens[stage]);
-      for (const rule of OVERFLOW_RULES) overflow[rule] += sample.overflowCost[rule];
-      lengths.push(sample.length);
+    flaw(source, reason) {
+      increment(of(source).flaws, reason);
+    },
+    prepared(prepared, sample) {
+      for (const stage of ['raw', 'rendered', 'kept'] as const) addCounts(stages[stage], prepared.tokens[stage]);
+      for (const rule of OVERFLOW_RULES) overflow[rule] += prepared.overflowCost[rule];
+      lengths.push(prepared.length);
+      addStructure(structure, sample);
+      const { language } = prepared;
+      if (language === null) return;
+      const row = (identification[language.declared ?? 'und'] ??= {});
+      row[language.identified.language] = (row[language.identified.language] ?? 0) + 1;
+      if (language.disagreeing.includes('reasoning')) foreignReasoning++;
     },
     sources: (chosen) =>
       [...sources].map(([source, tally]) => report(source, tally, wanted.get(source) ?? null, chosen)),
   };
+}
+
+function increment(counts: Map<DropReason, number>, reason: DropReason): void {
+  counts.set(reason, (counts.get(reason) ?? 0) + 1);
+}
+
+function addStructure(counts: StructureCounts, { content }: Sample): void {
+  if (content.kind !== 'messages') return;
+  const { messages } = content;
+  counts.messages += messages.length;
+  const calls = messages.reduce((sum, { toolCalls }) => sum + (toolCalls?.length ?? 0), 0);
+  const answers = messages.filter(({ role }) => role === 'tool').length;
+  counts.toolCalls += calls;
+  counts.unpaired += Math.abs(calls - answers);
+  if (messages.some(({ reasoningContent }) => (reasoningContent ?? '') !== '')) counts.withReasoning++;
 }
 
 function report(
@@ -92,9 +141,9 @@ function report(
     read: tally.read,
     kept,
     tokens: own.reduce((sum, { inputIds }) => sum + inputIds.length, 0),
+    ...(tally.flaws.size === 0
+      ? {}
+      : { flaws: Object.fromEntries([...tally.flaws].sort(([a], [b]) => (a < b ? -1 : 1))) }),
     dropped: Object.fromEntries([...dropped, ...(undrawn > 0 ? [['not_drawn', undrawn] as const] : [])]),
   };
 }
-
-/** Tokens per channel over sequences. */
-export type ChannelTokens = Readonly<Record<Channel, number>>;

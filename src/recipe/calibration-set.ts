@@ -14,10 +14,10 @@ import type { KeyPath, YamlDocument } from './yaml-document.js';
 const FORMATTERS = {
   chat_completion: { format: 'messages', columns: 1 },
   sharegpt: { format: 'sharegpt', columns: 1 },
-  prompt_answer: { format: 'prompt-answer', columns: 2 },
-  raw_text: { format: 'text', columns: 1 },
-  chat_completion_with_sysprompt: { format: 'messages-with-system', columns: 2 },
-  deepmind_code_contests: { format: 'code-contests', columns: 1 },
+  prompt_answer: { format: 'prompt_answer', columns: 2 },
+  raw_text: { format: 'raw_text', columns: 1 },
+  chat_completion_with_sysprompt: { format: 'chat_completion_with_sysprompt', columns: 2 },
+  deepmind_code_contests: { format: 'deepmind_code_contests', columns: 1 },
 } as const;
 
 const FORMATTER_NAMES = [

@@ -9,11 +9,11 @@ import { MESSAGE_SHAPES, toTemplateMessage, type MessageShape } from './template
 
 export interface RenderOptions {
   /** Passed to the template as they are: `enable_thinking`, `preserve_thinking`, … */
-  readonly templateArguments?: JsonObject;
+  readonly templateArguments?: JsonObject | undefined;
   /** A template's name where the model has several; transformers' choice when absent. */
-  readonly template?: string;
+  readonly template?: string | undefined;
   /** What `strftime_now` says, `YYYY-MM-DD`; fixed, so that a mix does not change with the day it is built. */
-  readonly date?: string;
+  readonly date?: string | undefined;
   readonly specialTokens: SpecialTokens;
 }
 

@@ -45,8 +45,8 @@ describe('a calibration_set: file', () => {
     expect(mix).toMatchObject({ seed: 7, sequenceLength: 8192, overflow: 'truncate', tokens: null });
     expect(mix.sources.map(({ name, format, samples, columns }) => ({ name, format, samples, columns }))).toEqual([
       { name: 'org/chat', format: 'messages', samples: 8, columns: ['messages'] },
-      { name: 'org/thoughts/full', format: 'text', samples: 'all', columns: ['user'] },
-      { name: 'org/pairs', format: 'prompt-answer', samples: 2, columns: ['instruction', 'response'] },
+      { name: 'org/thoughts/full', format: 'raw_text', samples: 'all', columns: ['user'] },
+      { name: 'org/pairs', format: 'prompt_answer', samples: 2, columns: ['instruction', 'response'] },
     ]);
     expect(notes.map(({ message }) => message)).toEqual([
       expect.stringContaining('drawn by seed'),

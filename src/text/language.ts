@@ -1,0 +1,179 @@
+import { eld } from 'eld/small';
+import { francAll } from 'franc-all';
+import { canonicalLanguage, iso639Part3 } from './language-tag.js';
+import { letterPenalties } from './letters.js';
+import { proseOf } from './prose.js';
+import { chineseScript, SCRIPTS, scriptsOf, type ScriptShare } from './script.js';
+
+/** What a text is written in, as far as its letters tell. */
+export interface Identification {
+  /** Canonical tag, or `und` where the text is too short or two languages are too close. */
+  readonly language: string;
+  /** Languages that the text could be in as well: members of one confusable group, on a low margin. */
+  readonly alternatives: readonly string[];
+  /** Distance between the best and the next score, 0 to 1; 1 where the script decides. */
+  readonly margin: number;
+  /** Letters of prose that were looked at. */
+  readonly letters: number;
+}
+
+/** Fewer letters of prose than this identify nothing; a logographic or syllabic sign says more than an alphabetic one. */
+export const LEAST_LETTERS = 20;
+const LEAST_SIGNS = 6;
+const DENSE_SCRIPTS = new Set(['Hani', 'Kana', 'Hang']);
+
+/** A script needs this share of the letters to be the text's; below, the text is mixed. */
+const MAIN_SCRIPT_SHARE = 0.5;
+
+/** franc reads at most this many characters. Longer texts are sampled from all over, or an opening would decide. */
+const FRANC_READS = 2048;
+const SLICES = 4;
+
+/** Languages that differ in vocabulary more than in spelling: told apart only on a clear margin. */
+export const CONFUSABLE_GROUPS: readonly (readonly string[])[] = [
+  ['hr', 'bs', 'sr'],
+  ['nb', 'nn', 'da'],
+  ['ms', 'id'],
+  ['gl', 'pt'],
+  ['af', 'nl'],
+];
+const CLEAR_MARGIN = 0.02;
+
+/**
+ * Weight of franc's trigrams against eld's n-grams. eld is nearly right from the first words on but knows 60 languages;
+ * franc ranks all of them and wants text. Measured in bench/language-identification.ts.
+ */
+const FRANC_WEIGHT = 0.5;
+
+/** What stands for eld's score in languages it does not know: a middling one, which a known language beats when it fits. */
+const UNKNOWN_TO_ELD = 0.62;
+const ELD_LANGUAGES: ReadonlySet<string> = new Set(Object.values(eld.info().Languages));
+const ELD_NAMES: Readonly<Record<string, string>> = { nb: 'no', nn: 'no', id: 'ms', bs: 'hr' };
+
+/** Smaller languages beside a large one that their speakers' texts are mistaken for need to win by this much. */
+const HANDICAPS: Readonly<Record<string, number>> = {
+  bs: 0.03,
+  nn: 0.02,
+  gl: 0.03,
+  af: 0.02,
+  lb: 0.03,
+  eo: 0.03,
+  ku: 0.03,
+  xh: 0.02,
+};
+
+/** Identifies the language of a text; code, tags, URLs and the like are taken out first. */
+export function identifyLanguage(text: string, declared: string | null = null): Identification {
+  return identifyProse(proseOf(text), declared);
+}
+
+/**
+ * {@link identifyLanguage} of text that is prose already.
+ *
+ * @param declared what the text is said to be: only a short cut, never a reason to find it
+ */
+export function identifyProse(prose: string, declared: string | null = null): Identification {
+  const scripts = scriptsOf(prose);
+  const letters = scripts.reduce((sum, script) => sum + script.letters, 0);
+  const main = scripts[0];
+  const undetermined: Identification = { language: 'und', alternatives: [], margin: 0, letters };
+  if (main === undefined || main.letters < MAIN_SCRIPT_SHARE * letters) return undetermined;
+  if (main.letters < (DENSE_SCRIPTS.has(main.name) ? LEAST_SIGNS : LEAST_LETTERS)) return undetermined;
+  const only = main.languages.length === 1 ? main.languages[0] : undefined;
+  if (only !== undefined) return { ...undetermined, language: withScript(only, main, prose), margin: 1 };
+  const ranked = rank(sample(prose), main, declared);
+  const [best, next] = ranked;
+  if (best === undefined) return undetermined;
+  const margin = next === undefined ? 1 : best.score - next.score;
+  const group = CONFUSABLE_GROUPS.find((members) => members.includes(best.language));
+  const alternatives = ranked
+    .filter(
+      ({ language, score }) =>
+        group?.includes(language) === true && language !== best.language && best.score - score < CLEAR_MARGIN,
+    )
+    .map(({ language }) => withScript(language, main, prose));
+  return { language: withScript(best.language, main, prose), alternatives, margin, letters };
+}
+
+/** Whether a declared language agrees with what was identified: equal, or one of a group that cannot be told apart here. */
+export function agrees(declared: string, found: Identification): boolean {
+  const tag = canonicalLanguage(declared);
+  return [found.language, ...found.alternatives].some((language) => language === tag || sameLanguage(language, tag));
+}
+
+/** Tags of one language, unless both name a script and the scripts differ. */
+function sameLanguage(a: string, b: string): boolean {
+  const [languageA, scriptA] = a.split('-');
+  const [languageB, scriptB] = b.split('-');
+  return languageA === languageB && (scriptA === undefined || scriptB === undefined || scriptA === scriptB);
+}
+
+function withScript(language: string, script: ScriptShare, prose: string): string {
+  if (language === 'sr') return script.name === 'Cyrl' ? 'sr-Cyrl' : 'sr-Latn';
+  if (language !== 'zh') return language;
+  const written = chineseScript(prose);
+  return written === null ? 'zh' : `zh-${written}`;
+}
+
+interface Scored {
+  readonly language: string;
+  readonly score: number;
+}
+
+function rank(prose: string, { languages }: ScriptShare, declared: string | null): Scored[] {
+  const scores = eld.detect(prose).getScores();
+  const penalties = letterPenalties(prose.toLowerCase().normalize('NFC'), languages);
+  const certain = declared === null ? null : certainByEld(declared, scores, penalties);
+  if (certain !== null) return certain;
+  const codes = new Map(languages.map((language) => [iso639Part3(language), language]));
+  const franc = new Map(
+    francAll(prose, { only: [...codes.keys()], minLength: 1 }).map(([code, score]) => [codes.get(code) ?? code, score]),
+  );
+  return languages
+    .map((language) => {
+      const name = ELD_NAMES[language] ?? language;
+      const byEld = ELD_LANGUAGES.has(name) ? (scores[name] ?? 0) : UNKNOWN_TO_ELD;
+      const score = FRANC_WEIGHT * (franc.get(language) ?? 0) + (1 - FRANC_WEIGHT) * byEld;
+      return { language, score: score - (penalties.get(language) ?? 0) - (HANDICAPS[language] ?? 0) };
+    })
+    .sort((a, b) => b.score - a.score);
+}
+
+/** eld is this sure of the declared language, and no letter speaks against it: franc, ten times as slow, is not asked. */
+const CERTAIN_SCORE = 0.5;
+const CERTAIN_MARGIN = 0.08;
+
+function certainByEld(
+  declared: string,
+  scores: Readonly<Record<string, number>>,
+  penalties: ReadonlyMap<string, number>,
+): Scored[] | null {
+  const language = declared.split('-', 1)[0] ?? declared;
+  if (ELD_NAMES[language] !== undefined || !ELD_LANGUAGES.has(language) || (penalties.get(language) ?? 1) > 0)
+    return null;
+  const own = scores[language] ?? 0;
+  const others = Object.entries(scores).reduce(
+    (most, [name, score]) => (name === language ? most : Math.max(most, score)),
+    0,
+  );
+  if (own < CERTAIN_SCORE || own - others < CERTAIN_MARGIN) return null;
+  return [
+    { language, score: own },
+    { language: 'und', score: others },
+  ];
+}
+
+/** At most what franc reads, in slices from beginning to end, cut at spaces. */
+function sample(prose: string): string {
+  if (prose.length <= FRANC_READS) return prose;
+  const length = Math.floor(FRANC_READS / SLICES);
+  const slices = Array.from({ length: SLICES }, (_, index) => {
+    const start = Math.floor(((prose.length - length) * index) / (SLICES - 1));
+    const slice = prose.slice(start, start + length);
+    return index === 0 ? slice : slice.slice(slice.indexOf(' ') + 1);
+  });
+  return slices.join(' ');
+}
+
+/** Every language that identification can name. */
+export const IDENTIFIABLE: readonly string[] = [...new Set(SCRIPTS.flatMap(({ languages }) => languages))];
