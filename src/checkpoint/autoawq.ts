@@ -11,7 +11,8 @@ import {
 } from './format.js';
 import type { JsonObject } from './json-file.js';
 import { mergedSpelling, withOutputHead } from './module-patterns.js';
-import { packRows, transposeCodes } from './words.js';
+import { transposeInto } from './transpose.js';
+import { packRows } from './words.js';
 
 /** Which column of an octet goes to nibble i; the inverse puts column j at shift [0, 16, 4, 20, 8, 24, 12, 28][j]. */
 export const AWQ_ORDER: readonly number[] = [0, 2, 4, 6, 1, 3, 5, 7];
@@ -56,13 +57,19 @@ function pack(module: string, linear: QuantizedLinear): EncodedTensor[] {
   // In the signed domain the middle code is 0.
   const zeroPoints = linear.zeroPoints ?? new Int8Array(scales.length);
   const packTransposed = (codes: Int8Array, columns: number): Uint8Array => {
-    const words = packRows(transposeCodes(codes, outFeatures, columns), outFeatures, 4, AWQ_ORDER);
+    const words = packRows(
+      transposeInto(codes, outFeatures, columns, new Int8Array(codes.length)),
+      outFeatures,
+      4,
+      AWQ_ORDER,
+    );
     return new Uint8Array(words.buffer);
   };
+  const turnedScales = transposeInto(scales, outFeatures, groups, new Float32Array(scales.length));
   const bytes = [
     packTransposed(linear.codes, inFeatures),
     packTransposed(zeroPoints, groups),
-    encodeTensor(`${module}.scales`, linear.scaleDtype, [scales.length], transposed(scales, outFeatures, groups)).bytes,
+    encodeTensor(`${module}.scales`, linear.scaleDtype, [scales.length], turnedScales).bytes,
   ];
   return entries(spec).map((entry, i) => ({ ...entry, bytes: bytes[i]! }));
 }
@@ -110,12 +117,4 @@ function excludedSubstrings(quantized: readonly LinearSpec[], unquantized: reado
     excluded.add(entry);
   }
   return [...excluded].sort();
-}
-
-function transposed(values: Float32Array, rows: number, columns: number): Float32Array {
-  const result = new Float32Array(values.length);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) result[column * rows + row] = values[row * columns + column]!;
-  }
-  return result;
 }

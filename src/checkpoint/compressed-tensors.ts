@@ -1,4 +1,4 @@
-import { groupCount, type Scheme } from '../awq/scheme.js';
+import { groupCount, type QuantizedLinear, type Scheme } from '../awq/scheme.js';
 import { InputError } from '../errors.js';
 import { encodeTensor, type EncodedTensor, type TensorEntry } from './encode.js';
 import {
@@ -11,7 +11,8 @@ import {
 } from './format.js';
 import type { JsonObject } from './json-file.js';
 import { matchesPattern, modulePatterns, runtimeSpellings, withOutputHead } from './module-patterns.js';
-import { codesPerWord, packRows, transposeCodes } from './words.js';
+import { transposeInto } from './transpose.js';
+import { codesPerWord, packRows } from './words.js';
 
 /** The release whose layout is written; 4-bit packing is the same in all releases from 2024 on. */
 const VERSION = '0.18.0';
@@ -51,7 +52,7 @@ function entries({ module, outFeatures, inFeatures, scheme, scaleDtype }: Linear
   ];
 }
 
-function pack(module: string, linear: QuantizedLinearLike): EncodedTensor[] {
+function pack(module: string, linear: QuantizedLinear): EncodedTensor[] {
   assertConsistent(module, linear);
   const { outFeatures, inFeatures, scheme, codes, scales, zeroPoints } = linear;
   const bytes: Uint8Array[] = [
@@ -62,13 +63,12 @@ function pack(module: string, linear: QuantizedLinearLike): EncodedTensor[] {
   if (zeroPoints !== null) {
     // Packed along the outputs: pack the transpose [groups, N], then turn the words back.
     const groups = groupCount(scheme, inFeatures);
-    const words = packRows(transposeCodes(zeroPoints, outFeatures, groups), outFeatures, scheme.bits);
-    bytes.push(bytesOf(transposeWords(words, groups)));
+    const turned = transposeInto(zeroPoints, outFeatures, groups, new Int8Array(zeroPoints.length));
+    const words = packRows(turned, outFeatures, scheme.bits);
+    bytes.push(bytesOf(transposeInto(words, groups, words.length / groups, new Int32Array(words.length))));
   }
   return entries(specOf(module, linear)).map((entry, i) => ({ ...entry, bytes: bytes[i]! }));
 }
-
-type QuantizedLinearLike = Parameters<CheckpointFormat['pack']>[1];
 
 function quantizationConfig({ quantized, unquantized }: LinearLayout): JsonObject {
   const schemes = [...groupBy(quantized, ({ scheme }) => JSON.stringify(schemeArguments(scheme))).values()];
@@ -149,15 +149,6 @@ function groupBy<T>(items: readonly T[], key: (item: T) => string): Map<string, 
     else group.push(item);
   }
   return groups;
-}
-
-function transposeWords(words: Int32Array, rows: number): Int32Array {
-  const columns = words.length / rows;
-  const transposed = new Int32Array(words.length);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) transposed[column * rows + row] = words[row * columns + column]!;
-  }
-  return transposed;
 }
 
 function bytesOf(array: Int32Array | BigInt64Array): Uint8Array {

@@ -55,10 +55,9 @@ function layOut(file: string, entries: readonly TensorEntry[]): ShardLayout {
   const ordered = entries.toSorted((a, b) => DTYPE_BITS[b.dtype] - DTYPE_BITS[a.dtype]);
   let end = 0;
   const offsets = new Map(ordered.map((entry) => [entry.name, [end, (end += byteLength(entry))] as const]));
-  const header: Record<string, unknown> = { __metadata__: { format: 'pt' } };
-  for (const { name, dtype, shape } of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
-    header[name] = { dtype, shape, data_offsets: offsets.get(name) };
-  }
+  const sorted = entries.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const described = sorted.map(({ name, dtype, shape }) => [name, { dtype, shape, data_offsets: offsets.get(name) }]);
+  const header: unknown = Object.fromEntries([['__metadata__', { format: 'pt' }], ...described]);
   const json = new TextEncoder().encode(JSON.stringify(header));
   const length = Math.ceil(json.length / 8) * 8;
   const bytes = new Uint8Array(8 + length).fill(0x20);

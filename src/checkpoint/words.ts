@@ -70,12 +70,3 @@ export function unpackRows(
   }
   return codes;
 }
-
-/** [rows, columns] → [columns, rows] */
-export function transposeCodes(codes: Int8Array, rows: number, columns: number): Int8Array<ArrayBuffer> {
-  const transposed = new Int8Array(codes.length);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) transposed[column * rows + row] = codes[row * columns + column]!;
-  }
-  return transposed;
-}
