@@ -32,16 +32,17 @@ export function encodeTensor(
   const halves = encodeHalf(values, dtype);
   // bf16 rounds an f32 beyond 3.39e38 to infinity, f16 one from 65,520 on.
   const exponent = dtype === 'BF16' ? 0x7f80 : 0x7c00;
-  const overflow = halves.findIndex((half) => (half & exponent) === exponent);
-  if (overflow >= 0) {
-    throw new InputError(`encode tensor '${name}': ${values[overflow]} at element ${overflow} does not fit ${dtype}`);
+  for (let i = 0; i < halves.length; i++) {
+    if ((halves[i]! & exponent) === exponent) {
+      throw new InputError(`encode tensor '${name}': ${values[i]} at element ${i} does not fit ${dtype}`);
+    }
   }
   return { name, dtype, shape, bytes: new Uint8Array(halves.buffer) };
 }
 
 /** Throws InputError naming the first NaN or infinity and how many there are; `action` opens the message. */
 export function assertFinite(action: string, values: Float32Array): void {
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
   let first = -1;
   let count = 0;
   for (let i = 0; i < bits.length; i++) {
