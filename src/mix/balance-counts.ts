@@ -52,3 +52,37 @@ export function allocateSparse(
     counts: largestCount < 0x10000 ? new Uint16Array(entries) : new Uint32Array(entries),
   };
 }
+
+/**
+ * The same counts cell by cell: row c lists the sequences that feed cell c.
+ *
+ * @param wanted cells whose rows are needed, 1 for each; the others stay empty
+ */
+export function transposeCounts(sparse: SparseCounts, wanted: Uint8Array): SparseCounts {
+  const { sequences, cellCount, offsets, cells, counts } = sparse;
+  const columns = new Float64Array(cellCount + 1);
+  for (let j = 0; j < cells.length; j++) columns[cells[j]! + 1]! += wanted[cells[j]!]!;
+  for (let c = 0; c < cellCount; c++) columns[c + 1]! += columns[c]!;
+  const transposed = allocateSparse(cellCount, sequences, columns, counts instanceof Uint16Array ? 0 : 0x10000);
+  const next = columns.slice(0, cellCount);
+  for (let s = 0; s < sequences; s++) {
+    for (let j = offsets[s]!; j < offsets[s + 1]!; j++) {
+      const cell = cells[j]!;
+      if (wanted[cell] === 0) continue;
+      const at = next[cell]!++;
+      transposed.cells[at] = s;
+      transposed.counts[at] = counts[j]!;
+    }
+  }
+  return transposed;
+}
+
+/** Adds a sequence's tokens to the cells' (or takes them away). */
+export function addCounts(
+  { offsets, cells, counts }: SparseCounts,
+  has: Float64Array,
+  index: number,
+  sign: 1 | -1 = 1,
+): void {
+  for (let j = offsets[index]!; j < offsets[index + 1]!; j++) has[cells[j]!]! += sign * counts[j]!;
+}
