@@ -39,7 +39,6 @@ export function finishSelection(problem: SelectionProblem, order: Order, state: 
   const chosen = order.map(({ index, reason }): Choice => {
     const gain = whole === 0 ? 0 : gainOf(target, has, index) / whole;
     addCounts(counts, has, index);
-    has[counts.cells[j]!]! += counts.counts[j]!;
     return { index, reason, gain };
   });
   return {
