@@ -1,11 +1,31 @@
 import { InputError } from '../../errors.js';
+import { alpacaSchema } from './alpaca.js';
+import { atifSchema } from './atif.js';
 import { messagesSchema } from './messages.js';
+import { openHandsConversationSchema } from './openhands-conversation.js';
+import { openHandsEventsSchema } from './openhands-events.js';
+import { promptAnswerSchema } from './prompt-answer.js';
 import { rawTextSchema } from './raw-text.js';
 import type { Schema } from './schema.js';
+import { sharegptSchema } from './sharegpt.js';
+import { sweAgentSchema } from './swe-agent.js';
+import { terminusSchema } from './terminus.js';
 import { tokenIdsSchema } from './token-ids.js';
 
 /** In the order in which a row is tried: the more particular first. */
-export const SCHEMAS: readonly Schema[] = [tokenIdsSchema, messagesSchema, rawTextSchema];
+export const SCHEMAS: readonly Schema[] = [
+  tokenIdsSchema,
+  atifSchema,
+  openHandsConversationSchema,
+  openHandsEventsSchema,
+  sweAgentSchema,
+  terminusSchema,
+  messagesSchema,
+  sharegptSchema,
+  alpacaSchema,
+  promptAnswerSchema,
+  rawTextSchema,
+];
 
 export const SCHEMA_NAMES: readonly string[] = SCHEMAS.map(({ name }) => name);
 

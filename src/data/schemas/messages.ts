@@ -3,11 +3,20 @@ import type { Message } from '../sample.js';
 import { findList, requireList } from './find-list.js';
 import { createMessage, OPENAI_ROLES, readMessage } from './message.js';
 import type { RowContext, Schema, SchemaResult } from './schema.js';
-import { isAbsent, wrong, type Path } from './shape.js';
+import { decodeJson, isAbsent, wrong, type Path } from './shape.js';
 import { readTools } from './tools.js';
 
 /** Columns that usually hold the messages; others are found by what they hold. */
-const USUAL_COLUMNS = ['messages', 'conversations', 'conversation', 'dialogue', 'chat', 'trajectory', 'chosen'];
+const USUAL_COLUMNS = [
+  'messages',
+  'conversations',
+  'conversation',
+  'dialogue',
+  'chat',
+  'trajectory',
+  'history',
+  'chosen',
+];
 
 function isMessage(item: RowValue): boolean {
   return (
@@ -24,7 +33,7 @@ function isMessage(item: RowValue): boolean {
 export const messagesSchema: Schema = {
   name: 'messages',
   matches: (context) => findList(context, USUAL_COLUMNS, isMessage) !== null,
-  columns: (context) => [columnOf(context), ...SIDE_COLUMNS],
+  columns: (context) => [columnOf(context), ...(context.columns ?? []), ...SIDE_COLUMNS],
   normalize(context): SchemaResult {
     const { column, items } = requireList(context, USUAL_COLUMNS, isMessage, 'a list of messages');
     const messages = items.map((item, index) => {
@@ -32,15 +41,21 @@ export const messagesSchema: Schema = {
       return isRecord(item) ? readMessage(item, path, context.columnar) : wrong(path, 'a message', item);
     });
     return {
-      content: { kind: 'messages', messages: withSystem(messages, context.row, []), tools: toolsOf(context) },
+      content: { kind: 'messages', messages: withSystem(messages, systemRow(context), []), tools: toolsOf(context) },
     };
   },
 };
 
+/** A text among the recipe's columns is the system prompt of the conversation in the other one. */
+function systemRow({ row, columns }: RowContext): RowValue {
+  const column = columns?.find((each) => typeof row[each] === 'string' && typeof decodeJson(row[each]) === 'string');
+  return column === undefined ? row : { ...row, system: row[column] };
+}
+
 /** Columns beside the conversation that belong to it. */
 export const SIDE_COLUMNS = ['tools', 'system', 'system_prompt', 'functions'];
 
-export function columnOf(context: RowContext): string {
+function columnOf(context: RowContext): string {
   return requireList(context, USUAL_COLUMNS, isMessage, 'a list of messages').column;
 }
 
