@@ -4,7 +4,7 @@ import { planModel } from '../model/registry.js';
 import { openRowStore, type RowStoreDescriptor } from '../runtime/row-store.js';
 import { createWeightReader, loadBindings, readWeight } from '../runtime/weights.js';
 import type { Handled } from '../runtime/workers.js';
-import { addSpan, createPartitions, klDivergence, logPartition, type TokenDivergence } from '../evaluate/divergence.js';
+import { addSpan, createPartitions, klDivergence, type TokenDivergence } from '../evaluate/divergence.js';
 import type { LaneModel } from './forward-lane.js';
 
 /** Compares next-token distributions of tokens [from, to), given both models' last hidden states. */
@@ -21,7 +21,7 @@ export interface DivergenceJob {
 
 /** Values of one logits matrix: rows × vocabulary span. */
 const LOGIT_VALUES = 16 * 2 ** 20;
-const ROWS = 512;
+const ROWS = 256;
 
 export async function divergence(model: LaneModel, job: DivergenceJob): Promise<Handled> {
   const otherCheckpoint = job.other === model.checkpoint.directory ? model.checkpoint : openCheckpoint(job.other);
@@ -76,7 +76,7 @@ export async function divergence(model: LaneModel, job: DivergenceJob): Promise<
         'q.head': { data: q, shape: [width, hiddenSize] },
       });
       const pair = (name: string): readonly [Float32Array, Float32Array] => [out[`p.${name}`]!, out[`q.${name}`]!];
-      addSpan(partitions, { max: pair('max'), sum: pair('sum'), cross: out['cross']!, best: pair('best') }, first);
+      addSpan(partitions, { first: pair('first'), log: pair('log'), share: out['p.share']! }, first);
       for (const [side, head, normed] of [
         [0, p, out['p.normed']!],
         [1, q, out['q.normed']!],
@@ -96,8 +96,8 @@ export async function divergence(model: LaneModel, job: DivergenceJob): Promise<
       result.kl[at] = klDivergence(partitions, t);
       result.agrees[at] = partitions.best[0][t] === partitions.best[1][t] ? 1 : 0;
       if (from + t + 1 >= job.ends[at]!) continue;
-      result.surprise[at] = logPartition(partitions, 0, t) - targets[0][t]!;
-      result.otherSurprise[at] = logPartition(partitions, 1, t) - targets[1][t]!;
+      result.surprise[at] = partitions.log[0][t]! - targets[0][t]!;
+      result.otherSurprise[at] = partitions.log[1][t]! - targets[1][t]!;
     }
   }
   for (const store of stores) store.close();

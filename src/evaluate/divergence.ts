@@ -9,63 +9,76 @@ export interface TokenDivergence {
   readonly agrees: Uint8Array;
 }
 
-/** Running partition functions of two models over spans of the vocabulary, per token. */
+/** What spans of the vocabulary add up to, per token: side 0 is the reference p, side 1 the other model q. */
 export interface Partitions {
-  readonly max: [p: Float64Array, q: Float64Array];
-  readonly sum: [p: Float64Array, q: Float64Array];
-  /** Σ e^(l_p − max_p)·(l_p − l_q). */
-  readonly cross: Float64Array;
-  readonly best: [p: Int32Array, q: Int32Array];
-  readonly bestLogit: [p: Float64Array, q: Float64Array];
+  /** log Σ e^l over the spans so far. */
+  readonly log: readonly [p: Float64Array, q: Float64Array];
+  /** E_p[l_p − l_q] over the spans so far, p renormalized to them. */
+  readonly difference: Float64Array;
+  readonly best: readonly [p: Int32Array, q: Int32Array];
+  readonly bestLogit: readonly [p: Float64Array, q: Float64Array];
 }
 
 export function createPartitions(tokens: number): Partitions {
   const low = (): Float64Array => new Float64Array(tokens).fill(-Infinity);
-  const zero = (): Float64Array => new Float64Array(tokens);
   return {
-    max: [low(), low()],
-    sum: [zero(), zero()],
-    cross: zero(),
+    log: [low(), low()],
+    difference: new Float64Array(tokens),
     best: [new Int32Array(tokens), new Int32Array(tokens)],
     bestLogit: [low(), low()],
   };
 }
 
-/** One span's outputs of the divergence graph, per token. */
+/** One span's outputs of the divergence graph. */
 export interface SpanOutputs {
-  readonly max: readonly [p: Float32Array, q: Float32Array];
-  readonly sum: readonly [p: Float32Array, q: Float32Array];
-  readonly cross: Float32Array;
-  readonly best: readonly [p: Float32Array, q: Float32Array];
+  /** First logit of each row, [tokens]. */
+  readonly first: readonly [p: Float32Array, q: Float32Array];
+  /** Log-softmax within the span, [tokens × width]. */
+  readonly log: readonly [p: Float32Array, q: Float32Array];
+  /** Softmax of p within the span, [tokens × width]. */
+  readonly share: Float32Array;
 }
 
-/** Adds the vocabulary span that begins at `first`, rescaling to the new maximum as online softmax does. */
-export function addSpan(partitions: Partitions, span: SpanOutputs, first: number): void {
-  const { max, sum, cross, best, bestLogit } = partitions;
-  for (const side of [0, 1] as const) {
-    for (let t = 0; t < cross.length; t++) {
-      const own = span.max[side][t]!;
-      const old = max[side][t]!;
-      const next = Math.max(old, own);
-      const [keep, take] = [Math.exp(old - next), Math.exp(own - next)];
-      sum[side][t] = sum[side][t]! * keep + span.sum[side][t]! * take;
-      if (side === 0) cross[t] = cross[t]! * keep + span.cross[t]! * take;
-      max[side][t] = next;
-      if (own > bestLogit[side][t]!) {
-        bestLogit[side][t] = own;
-        best[side][t] = first + span.best[side][t]!;
+/**
+ * Adds the vocabulary span that begins at token id `begin`. Within a span log Σ e^l is the first logit less its
+ * log-softmax; spans combine by their weight under p.
+ */
+export function addSpan(partitions: Partitions, span: SpanOutputs, begin: number): void {
+  const { log, difference, best, bestLogit } = partitions;
+  const tokens = difference.length;
+  const width = span.share.length / tokens;
+  const [p, q] = span.log;
+  for (let t = 0; t < tokens; t++) {
+    let [kl, bestP, bestQ] = [0, t * width, t * width];
+    for (let at = t * width; at < (t + 1) * width; at++) {
+      kl += span.share[at]! * (p[at]! - q[at]!);
+      if (p[at]! > p[bestP]!) bestP = at;
+      if (q[at]! > q[bestQ]!) bestQ = at;
+    }
+    const own = [span.first[0][t]! - p[t * width]!, span.first[1][t]! - q[t * width]!] as const;
+    const total = logAdd(log[0][t]!, own[0]);
+    const mean = kl + own[0] - own[1];
+    difference[t] = difference[t]! * Math.exp(log[0][t]! - total) + mean * Math.exp(own[0] - total);
+    for (const [side, at, logs] of [
+      [0, bestP, p],
+      [1, bestQ, q],
+    ] as const) {
+      const logit = logs[at]! + own[side];
+      if (logit > bestLogit[side][t]!) {
+        bestLogit[side][t] = logit;
+        best[side][t] = begin + at - t * width;
       }
+      log[side][t] = logAdd(log[side][t]!, own[side]);
     }
   }
 }
 
-/** log Σ e^l of one side. */
-export function logPartition({ max, sum }: Partitions, side: 0 | 1, token: number): number {
-  return max[side][token]! + Math.log(sum[side][token]!);
+/** KL(p‖q) = E_p[l_p − l_q] − log Z_p + log Z_q; rounding may leave it a hair below 0. */
+export function klDivergence({ difference, log }: Partitions, token: number): number {
+  return Math.max(0, difference[token]! - log[0][token]! + log[1][token]!);
 }
 
-/** KL(p‖q) = E_p[l_p − l_q] − log Z_p + log Z_q; rounding may leave it a hair below 0. */
-export function klDivergence(partitions: Partitions, token: number): number {
-  const mean = partitions.cross[token]! / partitions.sum[0][token]!;
-  return Math.max(0, mean - logPartition(partitions, 0, token) + logPartition(partitions, 1, token));
+function logAdd(a: number, b: number): number {
+  const most = Math.max(a, b);
+  return most === -Infinity ? most : most + Math.log(Math.exp(a - most) + Math.exp(b - most));
 }

@@ -137,6 +137,8 @@ function meanOf(
 /** The 2.5th and 97.5th percentile of a statistic over resamples, with a fixed generator: reports must reproduce. */
 function bootstrap(statistic: (pick: (count: number) => number) => number): [low: number, high: number] {
   const random = createRandom(0, 'bootstrap');
-  const values = Array.from({ length: BOOTSTRAP_ROUNDS }, () => statistic((count) => random.below(count))).sort((a, b) => a - b);
+  const values = Array.from({ length: BOOTSTRAP_ROUNDS }, () => statistic((count) => random.below(count))).sort(
+    (a, b) => a - b,
+  );
   return [values[Math.floor(0.025 * BOOTSTRAP_ROUNDS)]!, values[Math.floor(0.975 * BOOTSTRAP_ROUNDS)]!];
 }
