@@ -28,11 +28,8 @@ export function attention(
   if (plan.keyNorm?.over === 'width') key = headNorm(context, 'key_norm', plan.keyNorm, key, keyValueHeads * headDim);
   if (plan.clip !== null) {
     const [low, high] = [graph.floats([-plan.clip], []), graph.floats([plan.clip], [])];
-    [query, key, value] = [query, key, value].map((part) => graph.node('Clip', [part, low, high])) as [
-      Value,
-      Value,
-      Value,
-    ];
+    const clamp = (part: Value): Value => graph.node('Clip', [part, low, high]);
+    [query, key, value] = [clamp(query), clamp(key), clamp(value)];
   }
   let queryHeads = splitHeads(context, query, batchAndLength, heads, headDim);
   let keyHeads = splitHeads(context, key, batchAndLength, keyValueHeads, headDim);

@@ -3,7 +3,7 @@ import type { DensePlan, LayerPlan, Linear, SmoothingEdge } from './plan.js';
 
 /**
  * The smoothing edges of a plain pre-norm layer: input norm → mixer, feed-forward norm → gate and up (experts, shared
- * expert and router alike), v → o where the head counts allow, the norms within latent attention, up → down of the dense or shared block and of every expert.
+ * expert and router alike), what a mixer has within, up → down of the dense or shared block and of every expert.
  */
 export function preNormEdges(layer: Omit<LayerPlan, 'edges'>): SmoothingEdge[] {
   const edges: SmoothingEdge[] = [];
@@ -16,7 +16,7 @@ export function preNormEdges(layer: Omit<LayerPlan, 'edges'>): SmoothingEdge[] {
       tap: 'mixer-input',
     });
   }
-  edges.push(...valueEdges(mixer), ...latentEdges(mixer));
+  edges.push(...valueEdges(mixer), ...latentEdges(mixer), ...convolutionEdges(mixer));
   if (feedForwardNorm !== null) {
     edges.push({
       name: 'feed_forward_norm → gate, up',
@@ -53,6 +53,15 @@ export function latentEdges(mixer: LayerPlan['mixer']): SmoothingEdge[] {
   if (query.kind === 'direct') return [keyValue];
   const source = { kind: 'norm', norm: query.norm } as const;
   return [{ name: 'q_norm → q_up', source, readers: [query.up], tap: 'latent-query' }, keyValue];
+}
+
+/** The gate behind a short convolution multiplies what the output reads: it is the second third of the input Linear. */
+export function convolutionEdges(mixer: LayerPlan['mixer']): SmoothingEdge[] {
+  if (mixer.kind !== 'short-convolution') return [];
+  const { input, output } = mixer;
+  const rows = { from: output.inFeatures, to: 2 * output.inFeatures };
+  const source = { kind: 'linear', linear: input, rows } as const;
+  return [{ name: 'gate → out', source, readers: [output], tap: 'mixer-output' }];
 }
 
 /** up → down: valid when the activation is applied to gate alone, so that up's rows scale the product linearly. */

@@ -14,6 +14,11 @@ export function layerType(config: ModelConfig, layer: number, rule: (layer: numb
   return config.strings('layer_types')?.[layer] ?? rule(layer);
 }
 
+/** gemma2's and gpt_oss's rule for `layer_types`: every second layer slides, from the first on. */
+export function alternating(layer: number): string {
+  return layer % 2 === 0 ? 'sliding_attention' : 'full_attention';
+}
+
 /** The mask of an entry of `layer_types`. */
 export function layerTypeMask(config: ModelConfig, type: string): MaskPlan {
   if (type === 'sliding_attention') return windowMask(config);

@@ -14,7 +14,8 @@ export function modulesOutside(source: TensorSource, root: string, layers: numbe
   for (const name of source.infos.keys()) {
     const path = name.split('.');
     const shared = within.findIndex((part, i) => part !== path[i]);
-    const [part, index] = path.slice(shared === -1 ? within.length : shared) as [string, string?];
+    const [part = '', index] = path.slice(shared === -1 ? within.length : shared);
+    if (part === '') continue;
     if (part.startsWith('mtp')) kept.set(`re:(.*\\.)?${part}\\..*`, PREDICTION);
     else if (shared !== -1 && part !== 'lm_head') kept.set(`re:(.*\\.)?${part}\\..*`, MULTIMODAL);
     else if (part === 'layers' && Number(index) >= layers) kept.set(`re:.*layers\\.${index}\\..*`, PREDICTION);

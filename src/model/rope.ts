@@ -27,7 +27,8 @@ export function ropePlan(
   const theta = read('rope_theta') ?? config.number('rope_theta', 10_000);
   const partial = read('partial_rotary_factor') ?? config.number('partial_rotary_factor', defaultPartialFactor);
   const rotaryDim = Math.floor(headDim * partial);
-  const type = settings['rope_type'] ?? settings['type'] ?? 'default';
+  const stated = settings['rope_type'] ?? settings['type'] ?? 'default';
+  const type = typeof stated === 'string' ? stated : JSON.stringify(stated);
   const base = Array.from({ length: rotaryDim / 2 }, (_, i) => 1 / theta ** ((2 * i) / rotaryDim));
   const plan = (
     inverseFrequencies: readonly number[],
@@ -48,9 +49,7 @@ export function ropePlan(
   const wanted = (key: string): number => {
     const value = read(key);
     if (value === undefined)
-      throw new InputError(
-        `read config.json: wanted "${key}" among the settings of rope type '${String(type)}', got none`,
-      );
+      throw new InputError(`read config.json: wanted "${key}" among the settings of rope type '${type}', got none`);
     return value;
   };
   switch (type) {
@@ -86,7 +85,7 @@ export function ropePlan(
     case 'su':
       return longrope(config, settings, base, original(), plan);
     default:
-      throw new InputError(`read config.json: rope type '${String(type)}' is not supported`);
+      throw new InputError(`read config.json: rope type '${type}' is not supported`);
   }
 }
 

@@ -144,10 +144,7 @@ function limitGroups(choice: Float32Array, { count, keep, top }: GroupLimit, exc
   const size = choice.length / count;
   const scores = new Float32Array(count);
   for (let group = 0; group < count; group++) {
-    const members = choice
-      .slice(group * size, (group + 1) * size)
-      .sort()
-      .reverse();
+    const members = choice.slice(group * size, (group + 1) * size).sort((a, b) => b - a);
     scores[group] = top === 1 ? members[0]! : Math.fround(members[0]! + (members[1] ?? 0));
   }
   const kept = new Int32Array(keep);

@@ -25,11 +25,7 @@ export function readWeight(source: TensorSource, ref: WeightRef): Feed {
   const full = source.shape(ref.tensor);
   const [outer, inner] = full.slice(ref.index === undefined ? 0 : 1) as [number, number];
   const expert = ref.index === undefined ? {} : { index: ref.index };
-  if (ref.transposed === true) {
-    const stored = source.read(ref.tensor, expert);
-    const rows = ref.rows ?? { from: 0, to: inner, step: 1 };
-    return transposeColumns(stored, outer, inner, rows);
-  }
+  if (ref.transposed === true) return readTransposed(source, ref, outer, inner);
   if (ref.rows === undefined) return { data: source.read(ref.tensor, expert), shape: [outer, inner] };
   const { from, to, step } = ref.rows;
   const span = source.read(ref.tensor, { ...expert, rows: [from, to] });
@@ -41,21 +37,31 @@ export function readWeight(source: TensorSource, ref: WeightRef): Feed {
   return { data, shape: [count, inner] };
 }
 
-/** Columns from, to, step of a stored [in, out] become rows of [out, in]. Blocked, so that both sides stay in cache. */
-function transposeColumns(
-  stored: Float32Array,
+/** Stored rows read at once, and the side of the tiles they are transposed by: both sides of a tile stay in cache. */
+const STRIP = 64;
+
+/**
+ * Columns from, to, step of a stored [in, out] become rows of [out, in]. The tensor is read strip by strip, so that
+ * beside the result only 4 MB of a 16,384-wide one are held.
+ */
+function readTransposed(
+  source: TensorSource,
+  { tensor, index, rows }: WeightRef,
   inFeatures: number,
   width: number,
-  rows: { from: number; to: number; step: number },
 ): Feed {
-  const BLOCK = 32;
-  const count = Math.ceil((rows.to - rows.from) / rows.step);
+  const { from, to, step } = rows ?? { from: 0, to: width, step: 1 };
+  const count = Math.ceil((to - from) / step);
   const data = new Float32Array(count * inFeatures);
-  for (let rowBlock = 0; rowBlock < count; rowBlock += BLOCK) {
-    const rowEnd = Math.min(count, rowBlock + BLOCK);
-    for (let k = 0; k < inFeatures; k++) {
-      const base = k * width + rows.from;
-      for (let row = rowBlock; row < rowEnd; row++) data[row * inFeatures + k] = stored[base + row * rows.step]!;
+  const strip = new Float32Array(Math.min(STRIP, inFeatures) * width);
+  for (let first = 0; first < inFeatures; first += STRIP) {
+    const last = Math.min(inFeatures, first + STRIP);
+    source.readInto(tensor, strip, 0, { ...(index === undefined ? {} : { index }), rows: [first, last] });
+    for (let tile = 0; tile < count; tile += STRIP) {
+      const end = Math.min(count, tile + STRIP);
+      for (let row = tile; row < end; row++) {
+        for (let k = first, at = from + row * step; k < last; k++, at += width) data[row * inFeatures + k] = strip[at]!;
+      }
     }
   }
   return { data, shape: [count, inFeatures] };

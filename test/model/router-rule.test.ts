@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint, openSafetensors } from '../../src/checkpoint/open.js';
@@ -34,6 +34,10 @@ function expectWeights(got: readonly number[], wanted: readonly number[]): void 
 
 const LN2 = Math.log(2);
 
+function logit(p: number): number {
+  return Math.log(p / (1 - p));
+}
+
 describe('softmax', () => {
   it('weighs the chosen by their share of all', () => {
     const { chosen, weights } = routeOne(softmax, [0, 2 * LN2, LN2, 0], 2);
@@ -65,8 +69,6 @@ describe('softmax of the chosen', () => {
 });
 
 describe('sigmoid', () => {
-  const logit = (p: number): number => Math.log(p / (1 - p));
-
   it('lets the bias correct the choice and not the weight', () => {
     const rule: RouterRule = { ...sigmoid, correctionBias: 'bias' };
     const { chosen, weights } = routeOne(rule, [0.9, 0.5, 0.2].map(logit), 1, [0, 0, 1]);

@@ -9,7 +9,7 @@ import {
   type Family,
 } from '../declare.js';
 import { preNormEdges } from '../edges.js';
-import { layerType, layerTypeMask } from '../masks.js';
+import { alternating, layerType, layerTypeMask } from '../masks.js';
 import type { AttentionPlan, LayerPlan, ModelPlan } from '../plan.js';
 import { ropePlan } from '../rope.js';
 
@@ -31,11 +31,10 @@ export const gemma2: Family = {
   plan(declaration) {
     const { config } = declaration;
     const rope = ropePlan(config, headSizes(config));
-    const type = (i: number): string => (i % 2 === 0 ? 'sliding_attention' : 'full_attention');
     return gemmaPlan(declaration, 'gemma2', (prefix, index) =>
       attentionPlan(declaration, prefix, {
         rope,
-        mask: layerTypeMask(config, layerType(config, index, type)),
+        mask: layerTypeMask(config, layerType(config, index, alternating)),
         scale: config.number('query_pre_attn_scalar') ** -0.5,
         softcap: config.optionalNumber('attn_logit_softcapping'),
       }),

@@ -44,9 +44,8 @@ export const gemma3: Family = {
 
 /** `rope_parameters` by layer type; in older configs two thetas, and a scaling that the full layers alone obey. */
 function gemma3Rope({ config }: Declaration, type: 'full_attention' | 'sliding_attention'): RopePlan {
-  const given = config.object('rope_parameters')?.[type];
   const isFull = type === 'full_attention';
   const theta = { rope_theta: config.number(isFull ? 'rope_theta' : 'rope_local_base_freq') };
-  const scaling = given ?? (isFull ? config.object('rope_scaling') : null) ?? {};
-  return ropePlan(config, { ...headSizes(config), parameters: { ...theta, ...(scaling as object) } });
+  const given = config.object('rope_parameters')?.[type] ?? (isFull ? config.object('rope_scaling') : null) ?? {};
+  return ropePlan(config, { ...headSizes(config), parameters: { ...theta, ...given } });
 }

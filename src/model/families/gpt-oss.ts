@@ -8,7 +8,7 @@ import {
   type Family,
 } from '../declare.js';
 import { moePlan, routedExperts } from '../experts.js';
-import { layerType, layerTypeMask } from '../masks.js';
+import { alternating, layerType, layerTypeMask } from '../masks.js';
 import { ropePlan } from '../rope.js';
 
 /** The experts' activation as released; transformers has both numbers fixed in the modeling file. */
@@ -39,7 +39,6 @@ export const gptOss: Family = {
   plan(declaration) {
     const { config, root } = declaration;
     const rope = ropePlan(config, headSizes(config));
-    const type = (i: number): string => (i % 2 === 0 ? 'sliding_attention' : 'full_attention');
     return decoderPlan(
       declaration,
       'gpt_oss',
@@ -49,7 +48,7 @@ export const gptOss: Family = {
         return preNormLayer(declaration, index, {
           mixer: attentionPlan(declaration, prefix, {
             rope,
-            mask: layerTypeMask(config, layerType(config, index, type)),
+            mask: layerTypeMask(config, layerType(config, index, alternating)),
             sinks: `${prefix}.self_attn.sinks`,
           }),
           feedForward: moePlan(declaration, {

@@ -64,3 +64,26 @@ make gemma3_text_linear gemma3_text --as-given --drop layer_types --drop rope_pa
   --set hidden_size=64 --set num_hidden_layers=3 --set sliding_window_pattern=3 --set sliding_window=5 --set rope_theta=100000.0 \
   --set rope_local_base_freq=5000.0 --set 'rope_scaling={"rope_type":"linear","factor":8.0}' --set num_key_value_heads=4 \
   --set head_dim=8 --set final_logit_softcapping=3.0
+# YaRN with its sharpened softmax, queries from one projection, no dense layer, no groups, biases, older dialect.
+make deepseek_v3_yarn deepseek_v3 --as-given --drop rope_parameters --drop head_dim --set rope_theta=10000.0 --set q_lora_rank=null \
+  --set first_k_dense_replace=0 --set n_group=1 --set topk_group=1 --set n_shared_experts=2 --set norm_topk_prob=false \
+  --set attention_bias=true --set v_head_dim=24 --set qk_nope_head_dim=8 --set kv_lora_rank=20 --set rms_norm_eps=1e-4 \
+  --set 'rope_scaling={"type":"yarn","factor":40,"beta_fast":32,"beta_slow":1,"mscale":1.0,"mscale_all_dim":0.7,"original_max_position_embeddings":64}'
+make deepseek_v3_halves deepseek_v3 --set rope_interleave=false --set n_group=8 --set topk_group=3 --set tie_word_embeddings=true \
+  --set num_hidden_layers=3
+# Groups scored by their best expert, biases in the MLPs.
+make deepseek_v2_groups deepseek_v2 --set q_lora_rank=null --set 'topk_method="group_limited_greedy"' --set n_group=4 --set topk_group=2 \
+  --set routed_scaling_factor=16.0 --set n_shared_experts=2 --set attention_bias=true --set v_head_dim=8 \
+  --set 'rope_parameters={"rope_type":"yarn","rope_theta":10000.0,"factor":40.0,"mscale":0.707,"mscale_all_dim":0.707,"original_max_position_embeddings":64}'
+# More than two chunks of the delta rule, keys and values of different sizes, three value heads per key head.
+make qwen3_next_long qwen3_next --as-given --length 75 --drop layer_types --drop rope_parameters --set rope_theta=100000.0 \
+  --set partial_rotary_factor=0.5 --set full_attention_interval=3 --set 'mlp_only_layers=[0]' --set linear_num_value_heads=6 \
+  --set linear_key_head_dim=8 --set linear_value_head_dim=12 --set linear_conv_kernel_dim=3 --set norm_topk_prob=false \
+  --set attention_bias=true --set head_dim=16 --set num_key_value_heads=4 --set tie_word_embeddings=true
+make qwen3_5_dense qwen3_5_moe_text --set 'model_type="qwen3_5_text"' --set linear_num_key_heads=4 --set head_dim=16 \
+  --set num_key_value_heads=1 --length 40
+make qwen3_5_moe_defaults qwen3_5_moe_text --as-given --drop layer_types --drop rope_parameters --drop partial_rotary_factor \
+  --set rope_theta=1000000.0 --set num_hidden_layers=2 --set full_attention_interval=2 --set shared_expert_intermediate_size=48
+make lfm2_moe_bias lfm2_moe --set 'layer_types=["conv","full_attention","conv"]' --set num_hidden_layers=3 --set conv_bias=true \
+  --set use_expert_bias=false --set norm_topk_prob=false --set routed_scaling_factor=2.0 --set conv_L_cache=4 \
+  --set num_dense_layers=0 --set tie_word_embeddings=false --set num_key_value_heads=4
