@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import type { BuiltMix } from '../../mix/build.js';
 import { writeMix } from '../../mix/write.js';
+import type { LaneOptions } from '../../engine/lanes.js';
+import { balanceMix } from '../../pipeline/balance.js';
 import { modelFolder } from '../../pipeline/model-folder.js';
 import { buildFromRecipe, type MixWithTokenizer } from '../../pipeline/mix.js';
 import { loadRecipe } from '../../recipe/load.js';
@@ -16,20 +18,30 @@ export function buildCommand(): Command {
     .argument('<recipe>', 'recipe file')
     .option('--output <folder>', "where the mix goes; else 'mix' beside the recipe's output")
     .option('--set <key=value>', 'put a value over the recipe; repeatable', collect, [])
+    .option('--no-balance', 'draw by weights alone, without running the model')
     .option('--json', 'the manifest on stdout', false)
     .addHelpText('after', '\nExample:\n  evenkeel build recipes/demo.yaml --output out/mix')
-    .action(async (file: string, options: { output?: string; set: string[]; json: boolean }, command: Command) => {
-      const progress = progressOf(command);
-      const recipe = await loadRecipe(file, options.set);
-      for (const { message } of recipe.notes) progress.note(message);
-      const model = recipe.model === null ? null : await modelFolder(recipe.model, recipe.locate(['model']));
-      const { mix, tokenizer } = await buildWithProgress(recipe.mix, model, 1, progress);
-      const folder = options.output ?? mixFolderOf(recipe);
-      await writeMix(folder, mix, tokenizer);
-      progress.end();
-      if (options.json) printJson(mix.manifest);
-      else print(describeMix(mix, folder));
-    });
+    .action(
+      async (
+        file: string,
+        options: { output?: string; set: string[]; balance: boolean; json: boolean },
+        command: Command,
+      ) => {
+        const progress = progressOf(command);
+        const recipe = await loadRecipe(file, options.set);
+        for (const { message } of recipe.notes) progress.note(message);
+        const model = recipe.model === null ? null : await modelFolder(recipe.model, recipe.locate(['model']));
+        const pool = options.balance ? recipe.balance.pool : 1;
+        const { mix: drawn, tokenizer } = await buildWithProgress(recipe.mix, model, pool, progress);
+        const mix =
+          model === null || !options.balance ? drawn : await balanceWithProgress(drawn, recipe, model, {}, progress);
+        const folder = options.output ?? mixFolderOf(recipe);
+        await writeMix(folder, mix, tokenizer);
+        progress.end();
+        if (options.json) printJson(mix.manifest);
+        else print(describeMix(mix, folder));
+      },
+    );
 }
 
 /** Where a recipe's mix is written: beside the checkpoint, never in it. */
@@ -50,6 +62,38 @@ export async function buildWithProgress(
     if (next.done === true) return next.value;
     if (next.value.type === 'progress')
       progress.update(next.value.read, `${next.value.tokens.toLocaleString('en-US')} tokens`);
+  }
+}
+
+/** Audits the mix and, where a cell is under the floor, chooses again from its pool. */
+export async function balanceWithProgress(
+  drawn: BuiltMix,
+  recipe: Recipe,
+  model: string,
+  lanes: Pick<LaneOptions, 'assume' | 'lanes'>,
+  progress: Progress,
+): Promise<BuiltMix> {
+  const balance = balanceMix(drawn, {
+    ...lanes,
+    model,
+    mix: recipe.mix,
+    balance: recipe.balance,
+    signal: interruption.signal,
+  });
+  for (;;) {
+    const next = await balance.next();
+    if (next.done === true) return next.value;
+    const event = next.value;
+    if (event.kind === 'balanced') {
+      const { tokens, objective } = event.selection;
+      progress.note(
+        `balanced: ${tokens.toLocaleString('en-US')} tokens chosen anew, ${(100 * objective).toFixed(1)} % of the floor filled`,
+      );
+      continue;
+    }
+    const { pass, what } = event;
+    if (pass.kind === 'layer-started' && pass.layer === 0) progress.stage(`audit ${what}`, pass.layers, 'layers');
+    if (pass.kind === 'layer-finished') progress.update(pass.layer + 1);
   }
 }
 

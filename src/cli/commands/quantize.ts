@@ -23,7 +23,7 @@ import { interruption } from '../exit.js';
 import { collect, print, printJson, progressOf, terminalStyle, wholeNumber } from '../options.js';
 import type { Progress } from '../progress.js';
 import { writeReport } from '../written.js';
-import { buildWithProgress, mixFolderOf } from './build.js';
+import { balanceWithProgress, buildWithProgress, mixFolderOf } from './build.js';
 import { verifyWithProgress } from './verify.js';
 
 interface QuantizeCommandOptions {
@@ -68,7 +68,8 @@ async function quantize(recipe: Recipe, options: QuantizeCommandOptions, progres
   const checkpoint = openCheckpoint(model);
   const settings = quantizeSettings(recipe.quantize, checkpoint);
   checkpoint.close();
-  const { mix, tokenizer } = await buildWithProgress(recipe.mix, model, 1, progress);
+  const { mix: drawn, tokenizer } = await buildWithProgress(recipe.mix, model, recipe.balance.pool, progress);
+  const mix = await balanceWithProgress(drawn, recipe, model, options, progress);
   const mixFolder = mixFolderOf(recipe);
   await writeMix(mixFolder, mix, tokenizer);
   const job: QuantizeJob = {
