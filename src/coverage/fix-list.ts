@@ -1,46 +1,167 @@
-/** What would bring the cells under the floor up to it, out of a pool of candidates. */
-export interface FixList {
+import { addCounts, type SparseCounts } from '../mix/balance-counts.js';
+import { createGainTracker, type CellTarget } from '../mix/balance-gains.js';
+import { takeGreedily } from '../mix/balance-greedy.js';
+import { seededRank } from '../mix/balance-order.js';
+import { createSelectionState } from '../mix/balance-state.js';
+import type { Sequence } from '../mix/sequence.js';
+import { InputError } from '../errors.js';
+import type { Coverage } from './coverage.js';
+import type { CandidateKind, Feeder, FixAddition, FixCell, FixLanguage, FixList } from './fixes.js';
+import { recipePatch } from './recipe-patch.js';
+
+export type { FixList } from './fixes.js';
+
+export interface FixOptions {
+  readonly coverage: Coverage;
+  readonly candidates: readonly Sequence[];
+  /** The candidates' counts, from a pass through the same model with `perSequence`. */
+  readonly counts: SparseCounts;
+  readonly seed?: number;
+}
+
+/** Feeders named of a cell. */
+const FEEDERS = 5;
+
+/** Looks for the additions that close the gaps of an audited mix. @throws InputError when the counts are of another model */
+export function suggestFixes({ coverage, candidates, counts, seed = 0 }: FixOptions): FixList {
+  const { layers, floor } = coverage;
+  const has = Float64Array.from(layers.flatMap(({ routed }) => routed));
+  if (counts.cellCount !== has.length || counts.sequences !== candidates.length) {
+    throw new InputError(
+      `suggest additions: wanted counts of ${candidates.length} sequences over ${has.length} cells, got ` +
+        `${counts.sequences} over ${counts.cellCount}`,
+    );
+  }
+  const kinds = kindsOf(candidates);
+  const cells = findFeeders(coverage, has, kinds, counts);
+  const languages = coverage.failures.flatMap((failure) => {
+    if (failure.kind !== 'language') return [];
+    const { language, tokens } = failure;
+    const own = candidates.filter((candidate) => candidate.language === language);
+    const available = own.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
+    return [{ language, missing: failure.floor - tokens, available }];
+  });
+  const additions = chooseAdditions({ floor, has, languages, candidates, counts, kinds, seed });
+  const tokens = additions.reduce((sum, addition) => sum + addition.tokens, 0);
+  return {
+    floor,
+    cells,
+    unfed: cells.filter(({ feeders }) => feeders.length === 0).length,
+    languages,
+    additions,
+    tokens,
+    recipePatch: recipePatch(coverage, additions),
+  };
+}
+
+interface Kinds {
+  readonly list: readonly CandidateKind[];
+  /** Index into `list` of every candidate. */
+  readonly of: Int32Array;
+  /** Tokens of every kind. */
+  readonly tokens: Float64Array;
+}
+
+function kindsOf(candidates: readonly Sequence[]): Kinds {
+  const index = new Map<string, number>();
+  const list: CandidateKind[] = [];
+  const of = Int32Array.from(candidates, ({ source, language, category }) => {
+    const key = JSON.stringify([source, language, category]);
+    const known = index.get(key);
+    if (known !== undefined) return known;
+    index.set(key, list.length);
+    return list.push({ source, language, category }) - 1;
+  });
+  const tokens = new Float64Array(list.length);
+  candidates.forEach(({ inputIds }, i) => (tokens[of[i]!]! += inputIds.length));
+  return { list, of, tokens };
+}
+
+/** For every cell under the floor, the kinds of candidates that feed it. */
+function findFeeders({ layers, floor }: Coverage, has: Float64Array, kinds: Kinds, counts: SparseCounts): FixCell[] {
+  const fed = new Map<number, Float64Array>();
+  has.forEach((routed, cell) => {
+    if (routed < floor) fed.set(cell, new Float64Array(kinds.list.length));
+  });
+  for (let i = 0; i < counts.sequences; i++) {
+    for (let j = counts.offsets[i]!; j < counts.offsets[i + 1]!; j++) {
+      const row = fed.get(counts.cells[j]!);
+      if (row !== undefined) row[kinds.of[i]!]! += counts.counts[j]!;
+    }
+  }
+  const places = layers.flatMap(({ layer, experts }) =>
+    Array.from({ length: experts }, (_, expert) => ({ layer, expert })),
+  );
+  return [...fed]
+    .map(([cell, row]): FixCell => {
+      const missing = floor - has[cell]!;
+      const feeders = kinds.list.map((kind, k): Feeder => {
+        const available = row[k]!;
+        const rate = available / Math.max(1, kinds.tokens[k]!);
+        const tokensNeeded = available < missing ? null : Math.ceil(missing / rate);
+        return { ...kind, perThousand: rate * 1000, available, tokensNeeded };
+      });
+      return {
+        ...places[cell]!,
+        routed: has[cell]!,
+        missing,
+        feeders: feeders
+          .filter(({ available }) => available > 0)
+          .sort((a, b) => b.perThousand - a.perThousand || b.available - a.available)
+          .slice(0, FEEDERS),
+      };
+    })
+    .sort((a, b) => a.routed - b.routed || a.layer - b.layer || a.expert - b.expert);
+}
+
+interface AdditionOptions {
   readonly floor: number;
-  /** The cells under the floor, the worst first. */
-  readonly cells: readonly FixCell[];
-  /** Cells that no candidate of the pool feeds. */
-  readonly unfed: number;
-  /** The cheapest additions found that close every gap the pool can close, by falling number of cells closed. */
-  readonly additions: readonly FixAddition[];
-  /** Tokens of all additions together. */
-  readonly tokens: number;
-  /** YAML to merge into the recipe. */
-  readonly recipePatch: string;
+  readonly has: Float64Array;
+  readonly languages: readonly FixLanguage[];
+  readonly candidates: readonly Sequence[];
+  readonly counts: SparseCounts;
+  readonly kinds: Kinds;
+  readonly seed: number;
 }
 
-export interface FixCell {
-  readonly layer: number;
-  readonly expert: number;
-  readonly routed: number;
-  readonly missing: number;
-  /** Kinds of candidates that feed it, the richest per token first. */
-  readonly feeders: readonly Feeder[];
-}
+/** Languages first, then the sequences that bring the most missing tokens for their length. */
+function chooseAdditions(options: AdditionOptions): FixAddition[] {
+  const { floor, has, languages, candidates, counts, kinds, seed } = options;
+  const target: CellTarget = { counts, target: floor, weights: new Float64Array(has.length).fill(1) };
+  const lengths = Float64Array.from(candidates, ({ inputIds }) => Math.max(1, inputIds.length));
+  const state = createSelectionState(
+    candidates.map(({ language, category }, i) => ({ language, category, tokens: lengths[i]! })),
+    {
+      budget: Infinity,
+      languages: Object.fromEntries(languages.map(({ language, missing }) => [language, { least: missing }])),
+      categories: {},
+    },
+    createGainTracker(target, has.slice()),
+  );
+  const step = {
+    state,
+    pool: candidates.map((_, i) => i),
+    costs: lengths,
+    ranks: Float64Array.from(candidates, (_, i) => seededRank(seed, i)),
+  };
+  const order = takeGreedily({ ...step, mayTake: (i) => state.isWanted(i), evenWithoutGain: true });
+  order.push(...takeGreedily({ ...step, mayTake: () => true }));
 
-/** Candidates that share source, language and category. */
-export interface CandidateKind {
-  readonly source: string;
-  readonly language: string;
-  readonly category: string;
-}
-
-export interface Feeder extends CandidateKind {
-  /** Tokens routed to the cell out of a thousand of its tokens. */
-  readonly perThousand: number;
-  /** Tokens that it can route to the cell in all. */
-  readonly available: number;
-  /** Its tokens needed to close the gap alone; null where all of it does not. */
-  readonly tokensNeeded: number | null;
-}
-
-export interface FixAddition extends CandidateKind {
-  readonly sequences: number;
-  readonly tokens: number;
-  /** Cells whose gap one of its sequences closed. */
-  readonly cellsClosed: number;
+  const filled = has.slice();
+  const additions = new Map<number, { sequences: number; tokens: number; cellsClosed: number }>();
+  for (const index of order) {
+    const kind = kinds.of[index]!;
+    const addition = additions.get(kind) ?? { sequences: 0, tokens: 0, cellsClosed: 0 };
+    additions.set(kind, addition);
+    addition.sequences++;
+    addition.tokens += candidates[index]!.inputIds.length;
+    for (let j = counts.offsets[index]!; j < counts.offsets[index + 1]!; j++) {
+      const before = filled[counts.cells[j]!]!;
+      if (before < floor && before + counts.counts[j]! >= floor) addition.cellsClosed++;
+    }
+    addCounts(counts, filled, index);
+  }
+  return [...additions]
+    .map(([kind, addition]) => ({ ...kinds.list[kind]!, ...addition }))
+    .sort((a, b) => b.cellsClosed - a.cellsClosed || a.tokens - b.tokens);
 }

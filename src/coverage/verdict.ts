@@ -1,4 +1,3 @@
-import { InputError } from '../errors.js';
 import type { Coverage, CoverageFailure, GroupCoverage, LayerCoverage } from './coverage.js';
 
 export interface Floors {
@@ -62,22 +61,4 @@ export function languageTable(coverage: Coverage): LanguageRow[] {
 
 function tokensOf(languages: Floors['languages'], language: string): number {
   return Object.hasOwn(languages, language) ? languages[language]!.tokens : 0;
-}
-
-/** Reads `64,el=200,ka=500`: the general floor, and floors of single languages. @throws InputError */
-export function parseFloors(text: string): { floor: number | null; floors: Record<string, number> } {
-  let floor: number | null = null;
-  const floors = new Map<string, number>();
-  for (const part of text.split(',')) {
-    const [, language, count] = /^\s*(?:([\w-]+)\s*=\s*)?(\d+)\s*$/.exec(part) ?? [];
-    if (count === undefined || !Number.isSafeInteger(Number(count))) {
-      throw new InputError(
-        `read floor '${text}': wanted a number or LANGUAGE=NUMBER, as in '64,el=200', got '${part}'`,
-      );
-    }
-    if (language !== undefined) floors.set(language, Number(count));
-    else if (floor === null) floor = Number(count);
-    else throw new InputError(`read floor '${text}': wanted one general floor, got ${floor} and ${count}`);
-  }
-  return { floor, floors: Object.fromEntries(floors) };
 }

@@ -1,5 +1,5 @@
 import type { Coverage } from '../coverage/coverage.js';
-import type { FixList } from '../coverage/fix-list.js';
+import type { FixList } from '../coverage/fixes.js';
 import { languageTable } from '../coverage/verdict.js';
 import { CHANNELS } from '../mix/sequence.js';
 import { saturationChart } from './html-charts.js';

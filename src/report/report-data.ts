@@ -1,5 +1,5 @@
 import type { Coverage } from '../coverage/coverage.js';
-import type { FixList } from '../coverage/fix-list.js';
+import type { FixList } from '../coverage/fixes.js';
 import type { MixManifest } from '../mix/sequence.js';
 
 /** Everything a report can show; only coverage is always there. */

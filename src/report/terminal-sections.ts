@@ -1,5 +1,5 @@
 import type { Coverage } from '../coverage/coverage.js';
-import type { FixList } from '../coverage/fix-list.js';
+import type { FixList } from '../coverage/fixes.js';
 import type { LanguageRow } from '../coverage/verdict.js';
 import { CHANNELS, type Channel } from '../mix/sequence.js';
 import type { EvaluationResult } from './report-data.js';
