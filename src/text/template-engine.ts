@@ -1,5 +1,6 @@
 import { Environment, Interpreter, Template } from '@huggingface/jinja';
 import { InputError } from '../errors.js';
+import { PYTHON_STRINGS, rewriteStringMethods } from './template-rewrite.js';
 
 /** A parsed template that renders with the globals transformers gives its chat templates. */
 export type TemplateProgram = (variables: Readonly<Record<string, unknown>>, date: string) => string;
@@ -14,6 +15,7 @@ export function compileTemplate(source: string, name: string): TemplateProgram {
   let parsed: Template['parsed'];
   try {
     parsed = new Template(source).parsed;
+    rewriteStringMethods(parsed);
   } catch (error) {
     throw new InputError(`Cannot parse the chat template "${name}": ${messageOf(error)}`, { cause: error });
   }
@@ -32,6 +34,7 @@ export function compileTemplate(source: string, name: string): TemplateProgram {
  */
 function globals(date: string): Record<string, unknown> {
   return {
+    ...PYTHON_STRINGS,
     true: true,
     false: false,
     none: null,

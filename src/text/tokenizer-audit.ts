@@ -25,6 +25,13 @@ export function unsupportedTokenizerFeatures(tokenizer: JsonRecord): string[] {
         found.push(...unsupportedRegex(pattern).map((what) => `${section} pattern with ${what}`));
     }
   }
+  if (
+    nodes(tokenizer['normalizer']).some(
+      (node) => node['type'] === 'BertNormalizer' && node['handle_chinese_chars'] !== false,
+    )
+  ) {
+    found.push('normalizer BertNormalizer, which would not part ideographs beyond U+FFFF');
+  }
   found.push(...unsupportedModel(tokenizer['model']));
   const added = Array.isArray(tokenizer['added_tokens']) ? tokenizer['added_tokens'] : [];
   for (const token of added) {
@@ -45,6 +52,9 @@ function unsupportedModel(model: unknown): string[] {
     if (model['fuse_unk'] === true && model['byte_fallback'] !== true && typeof model['unk_token'] === 'string') {
       found.push('BPE fuse_unk without byte_fallback');
     }
+  }
+  if (model['type'] === 'Unigram' || Array.isArray(model['vocab'])) {
+    found.push('a Unigram model, whose equally likely segmentations it would choose among otherwise');
   }
   if (model['type'] === 'WordLevel') found.push('model of type WordLevel');
   return found;
