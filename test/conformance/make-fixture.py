@@ -93,7 +93,7 @@ def randomize(model: torch.nn.Module) -> None:
         else:
             parameter.copy_(noise * min(parameter.shape[-2:]) ** -0.5)
     for name, buffer in model.named_buffers():
-        if name.endswith("e_score_correction_bias"):
+        if name.endswith(("e_score_correction_bias", "expert_bias")):
             buffer.copy_(torch.randn_like(buffer) * 0.1)
     model.tie_weights()
 

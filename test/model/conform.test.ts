@@ -39,6 +39,37 @@ describe('a multimodal checkpoint', () => {
     expect(patterns).toContain('re:(.*\\.)?multi_modal_projector\\..*');
     expect(patterns).toContain('re:.*lm_head$');
   });
+
+  it('keeps the vision part of the hub layout, whose decoder lies inside `model`', () => {
+    const checkpoint = openCheckpoint(FOLDERS.get('qwen3_5_moe_hub')!);
+    const patterns = planModel(checkpoint).kept.map(({ pattern }) => pattern);
+    checkpoint.close();
+    expect(patterns).toContain('re:(.*\\.)?visual\\..*');
+    expect(patterns).toContain('re:.*linear_attn\\.in_proj_(a|b|ba)$');
+  });
+});
+
+describe('a layer for multi-token prediction', () => {
+  it('is kept, and no part of the decoder', () => {
+    const stored = openCheckpoint(FOLDERS.get('deepseek_v3')!);
+    const { layers } = planModel(stored);
+    const extra = `model.layers.${layers.length}.eh_proj.weight`;
+    const infos = new Map([...stored.infos, [extra, stored.infos.get('lm_head.weight')!]]);
+    const plan = planModel({ ...stored, infos });
+    stored.close();
+    expect(plan.layers).toHaveLength(layers.length);
+    expect(plan.kept.map(({ pattern }) => pattern)).toContain(`re:.*layers\\.${layers.length}\\..*`);
+  });
+});
+
+describe('latent attention', () => {
+  it('is a trap for SGLang alone', () => {
+    const checkpoint = openCheckpoint(FOLDERS.get('deepseek_v3')!);
+    const { targetTraps = [], kept } = planModel(checkpoint);
+    checkpoint.close();
+    expect(targetTraps.map(({ runtime }) => runtime)).toEqual(['sglang']);
+    expect(kept.every(({ pattern }) => !pattern.includes('self_attn'))).toBe(true);
+  });
 });
 
 describe('fused experts', () => {

@@ -96,11 +96,37 @@ describe('which edges a family has', () => {
     ['phi3_long', [INPUT, VALUE, FEED_FORWARD, DOWN]],
     ['llama4_text', [INPUT, FEED_FORWARD, DOWN]],
     ['mixtral', [INPUT, FEED_FORWARD, DOWN]],
+    ['deepseek_v3', [INPUT, 'q_norm → q_up', 'kv_norm → kv_up', FEED_FORWARD, DOWN]],
+    ['deepseek_v3_yarn', [INPUT, 'kv_norm → kv_up', FEED_FORWARD, DOWN]],
+    // Between v and out_proj stand a convolution's activation and a norm that all heads share.
+    ['qwen3_next', [INPUT, FEED_FORWARD, DOWN]],
+    ['qwen3_5_dense', [INPUT, FEED_FORWARD, DOWN]],
   ])('%s', (name, wanted) => {
     const checkpoint = openCheckpoint(folder(name));
     const plan = planModel(checkpoint);
     checkpoint.close();
     for (const { edges } of plan.layers) expect([...new Set(edges.map((edge) => edge.name))]).toEqual(wanted);
+  });
+
+  it('scales the gate behind a short convolution', () => {
+    const checkpoint = openCheckpoint(folder('lfm2_moe'));
+    const [first, second] = planModel(checkpoint).layers;
+    checkpoint.close();
+    expect(first!.edges.map(({ name }) => name)).toEqual([INPUT, 'gate → out', FEED_FORWARD, DOWN]);
+    expect(second!.edges.map(({ name }) => name)).not.toContain('gate → out');
+  });
+
+  it.each([
+    ['qwen3_next', ['in_proj_qkvz', 'in_proj_ba']],
+    ['qwen3_5_moe_hub', ['in_proj_qkv', 'in_proj_z', 'in_proj_b', 'in_proj_a']],
+  ])('lists the small projections of the delta net of %s, which stay unquantized', (name, wanted) => {
+    const checkpoint = openCheckpoint(folder(name));
+    const { prefix, edges } = planModel(checkpoint).layers[0]!;
+    checkpoint.close();
+    const { readers } = edges.find((edge) => edge.name === INPUT)!;
+    expect(readers.map(({ module }) => module)).toEqual(wanted.map((part) => `${prefix}.linear_attn.${part}`));
+    const kept = readers.filter((reader) => reader.kept !== null).map(({ module }) => module.split('.').at(-1));
+    expect(kept).toEqual(wanted.filter((part) => /_(ba|b|a)$/.test(part)));
   });
 
   it('lists routers and shared-expert gates among the readers of their norm', () => {
