@@ -11,7 +11,12 @@ import { unpackRows } from './words.js';
 const OCTET = 8;
 
 /** Weights of AutoAWQ `gemm`, under their logical name `<module>.weight` and in the usual orientation [N, K]. */
-export const autoawqWeights: Decoder = function* (raw) {
+export const autoawqWeights: Decoder = function* (raw, { version = 'gemm', bits = 4 }) {
+  if (version !== 'gemm' || bits !== 4) {
+    throw new InputError(
+      `read quantization_config: wanted AutoAWQ version "gemm" of 4 bits, got ${JSON.stringify({ version, bits })}`,
+    );
+  }
   for (const packed of raw.infos.values()) {
     if (!packed.name.endsWith('.qweight')) continue;
     const module = packed.name.slice(0, -'.qweight'.length);

@@ -1,5 +1,6 @@
 import { InputError } from '../errors.js';
 import { besides, dequantize, once, readWords } from './dequantize.js';
+import { isJsonObject, type JsonObject } from './json-file.js';
 import { byRows, readWhole, type Decoder, type LogicalTensor } from './logical.js';
 import type { RawTensors } from './raw.js';
 import type { TensorInfo } from './tensor-source.js';
@@ -13,7 +14,8 @@ const CHUNK_CODES = 1 << 20;
  * Weights of compressed-tensors `pack-quantized`, under their logical name `<module>.weight`; the inverse of
  * `compressed-tensors.ts`.
  */
-export const compressedTensorsWeights: Decoder = function* (raw) {
+export const compressedTensorsWeights: Decoder = function* (raw, settings) {
+  assertReadable(settings);
   for (const packed of raw.infos.values()) {
     if (!packed.name.endsWith('.weight_packed')) continue;
     const module = packed.name.slice(0, -'.weight_packed'.length);
@@ -31,6 +33,25 @@ export const compressedTensorsWeights: Decoder = function* (raw) {
     yield packedWeight(raw, `${module}.weight`, { packed, scales, shape, zeroPoints });
   }
 };
+
+/** fp8 weights are another decoder's; other formats keep integers under the plain name, or pack differently. */
+const READABLE: readonly unknown[] = [
+  'pack-quantized',
+  'float-quantized',
+  'naive-quantized',
+  'dense',
+  'mixed-precision',
+];
+
+function assertReadable(settings: JsonObject): void {
+  const groups = isJsonObject(settings['config_groups']) ? Object.values(settings['config_groups']) : [];
+  const formats = [settings, ...groups.filter(isJsonObject)].map((group) => group['format'] ?? 'pack-quantized');
+  const other = formats.find((format) => !READABLE.includes(format));
+  if (other === undefined) return;
+  throw new InputError(
+    `read quantization_config: wanted a compressed-tensors format among ${READABLE.join(', ')}, got ${JSON.stringify(other)}`,
+  );
+}
 
 interface Parts {
   readonly packed: TensorInfo;

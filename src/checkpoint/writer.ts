@@ -7,7 +7,6 @@ import { assertFreeSpace, PARTIAL_SUFFIX, syncFolder, writeFileDurably, writeFul
 import type { TensorEntry } from './encode.js';
 import { assertRelativeName } from './inside.js';
 import { createJournal, JOURNAL_FILE, resumeJournal, type Journal, type RunKey } from './journal.js';
-import type { JsonObject } from './json-file.js';
 import { lockFolder, prepareFolder } from './output-folder.js';
 import { intactTensors } from './intact.js';
 import { indexJson, layOutShards, type PlacedTensor, type ShardLayout } from './shard-layout.js';
@@ -55,8 +54,8 @@ export interface CheckpointWriter {
 }
 
 export interface CheckpointParts {
-  /** The text of config.json, from `quantizedConfig`; an object loses the difference between 0.0 and 0. */
-  readonly config: string | JsonObject;
+  /** The text of config.json, from `quantizedConfig`. */
+  readonly config: string;
   /** The model folder whose side files are copied. */
   readonly sideFilesFrom?: string;
   /** Further files by relative name; they win over side files of the same name. */
@@ -212,8 +211,7 @@ function tensorWriter(directory: string, { shards, places, journal, written, unl
       for (const [name, content] of Object.entries(files)) await writeFileDurably(join(directory, name), content);
       const index = indexJson(shards);
       if (index !== null) await writeFileDurably(join(directory, index.file), index.text);
-      const configText = typeof config === 'string' ? config : `${JSON.stringify(config, null, 2)}\n`;
-      await writeFileDurably(join(directory, 'config.json'), configText);
+      await writeFileDurably(join(directory, 'config.json'), config);
       await rm(join(directory, JOURNAL_FILE));
       await syncFolder(directory);
     },

@@ -346,12 +346,19 @@ describe('model folders', () => {
     cut.close();
   });
 
-  test('a quantization method that is not known is refused', () => {
+  test.each([
+    ['{"quant_method": "gptq"}', 'wanted a quantization method among fp8, mxfp4, compressed-tensors, awq, got "gptq"'],
+    ['{"quant_method": "awq", "version": "gemv"}', 'wanted AutoAWQ version "gemm" of 4 bits'],
+    ['{"quant_method": "compressed-tensors", "format": "int-quantized"}', 'got "int-quantized"'],
+    [
+      '{"quant_method": "compressed-tensors", "config_groups": {"a": {"format": "nvfp4-pack-quantized"}}}',
+      'got "nvfp4',
+    ],
+    ['[]', 'wanted quantization_config as an object, got an array'],
+  ])('quantization that cannot be read is refused: %s', (settings, message) => {
     writeFileSync(join(folder, 'model.safetensors'), safetensorsBytes([tensor('x', 'F32', [1], [5])]));
-    writeFileSync(join(folder, 'config.json'), '{"quantization_config": {"quant_method": "gptq"}}');
-    expect(failure(() => openCheckpoint(folder))).toContain(
-      'wanted a quantization method among fp8, mxfp4, compressed-tensors, awq, got "gptq"',
-    );
+    writeFileSync(join(folder, 'config.json'), `{"quantization_config": ${settings}}`);
+    expect(failure(() => openCheckpoint(folder))).toContain(message);
   });
 });
 

@@ -1,17 +1,19 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { PARTIAL_SUFFIX } from '../durable.js';
-import { JOURNAL_FILE } from '../journal.js';
 import { readJsonObject, isJsonObject } from '../json-file.js';
 import { readShard } from '../raw.js';
 import { INDEX_FILE, SINGLE_FILE } from '../shards.js';
 import { listSideFiles } from '../side-files.js';
 import type { Finding } from './finding.js';
 
+/** Journal, lock and whatever else a run keeps beside the checkpoint until it is finished. */
+const STATE_PREFIX = '.evenkeel-';
+
 /** Nothing half-written is left over, and the index accounts for every file and tensor. */
 export function* verifyFolder(output: string): Generator<Finding> {
   for (const name of readdirSync(output)) {
-    if (name === JOURNAL_FILE || name.endsWith(PARTIAL_SUFFIX)) {
+    if (name.startsWith(STATE_PREFIX) || name.endsWith(PARTIAL_SUFFIX)) {
       yield { check: 'folder', subject: name, message: 'is left over from a run that did not finish' };
     }
   }

@@ -1,4 +1,5 @@
 import { InputError } from '../../errors.js';
+import { linearModule } from '../linear-weights.js';
 import { openCheckpoint, quantizationConfig, type Checkpoint } from '../open.js';
 import { verifyOtherSettings, verifySettings } from './config.js';
 import { verifyFolder, verifySideFiles } from './files.js';
@@ -78,14 +79,11 @@ async function* verifyOpened(
   yield { type: 'done', packedModules: packed.size, tensors: output.infos.size };
 }
 
-/** Linears that keep their weights: 2-D weights other than embeddings, and experts that stayed fused. */
+/** Linears that keep their weights, experts that stayed fused among them. */
 function unquantizedLinears(output: Checkpoint, { linearized }: Correspondence): string[] {
   const plain = [...output.tensors.values()].filter(({ encoding }) => encoding === 'plain');
-  const weights = plain.filter(
-    ({ name, shape }) => shape.length === 2 && name.endsWith('.weight') && !/emb|wte|wpe/i.test(name),
-  );
-  const fused = plain.flatMap(({ name }) => linearized.get(name) ?? []).filter(({ name }) => name.endsWith('.weight'));
-  return [...weights, ...fused].map(({ name }) => name.slice(0, -'.weight'.length));
+  const parts = plain.flatMap(({ name, shape }) => linearized.get(name) ?? [{ name, shape }]);
+  return parts.map(({ name, shape }) => linearModule(name, shape)).filter((module) => module !== null);
 }
 
 /** Turns findings into events, and lets the event loop breathe between them. */
