@@ -308,6 +308,8 @@ async function recordTerminal(script, root) {
       terminal.press(keystrokes);
       await terminal.wait(Number(duration), step.settle !== false);
     }
+    const last = terminal.pane(true).split('\n').at(-1);
+    if (!/[#>$]$/.test(last)) console.log(`${script.row}, step ${number + 1} ends without a prompt: ${last}`);
     if (number < script.steps.length - 1) messages.push({ role: 'user', content: terminal.screen() });
   }
   terminal.close();
@@ -324,7 +326,7 @@ function checked(row) {
   if (text !== text.normalize('NFC')) throw new Error('the row is not in NFC');
   for (const [what, pattern] of [
     ['a replacement character', /\uFFFD/],
-    ['a control character', /[\u0000-\u0008\u000B-\u001F\u007F]/],
+    ['a control character', /(?![\n\t])\p{Cc}/u],
     ['a path of this machine', /\/(work|home|opt)\/|\.pyenv|\/root\/\.rustup/],
   ])
     if (pattern.test(text)) throw new Error(`the row holds ${what}: ${pattern.exec(text).input.slice(Math.max(0, pattern.exec(text).index - 60), pattern.exec(text).index + 60)}`);
@@ -344,9 +346,10 @@ function rowOf(script, messages) {
   return checked(row);
 }
 
+const mount = (...args) => execFileSync('mount', args);
+
 /** Runs inside the namespaces: a fresh /workspace, /tmp, /run and /root that nobody else sees. */
 async function inside(scriptFile, output, rustRoot) {
-  const mount = (...args) => execFileSync('mount', args);
   mount('-t', 'tmpfs', 'none', '/opt');
   if (rustRoot) {
     fs.mkdirSync('/opt/rust');
