@@ -1,4 +1,5 @@
 import { deflateRawSync } from 'node:zlib';
+import { encodeVarints } from '../coverage/varint.js';
 import type { ReportData } from './report-data.js';
 import { DARK, LIGHT } from './palette.js';
 import { languageName } from './text.js';
@@ -87,26 +88,11 @@ export function pageData({ coverage, quantization }: ReportData): unknown {
         : { languages: errors.languages.map((tag) => [tag, languageName(tag)]), layers: errors.layers, parts: PARTS },
     palettes: { light: LIGHT, dark: DARK },
     lengths: tables.map(({ length }) => length),
-    packed: packNumbers(tables).toString('base64'),
+    packed: deflateRawSync(encodeVarints(tables.flat().map(sendable)), { level: 9 }).toString('base64'),
   };
 }
 
-/** Whole numbers ≥ 0 as LEB128, deflated. Anything else (a lost value) becomes 0. */
-export function packNumbers(tables: readonly (readonly number[])[]): Buffer {
-  const bytes = Buffer.alloc(tables.reduce((sum, table) => sum + table.length, 0) * LONGEST);
-  let at = 0;
-  for (const table of tables) {
-    for (const value of table) {
-      let rest = Number.isFinite(value) ? Math.min(Math.max(0, value), Number.MAX_SAFE_INTEGER) : 0;
-      while (rest >= 0x80) {
-        bytes[at++] = (rest % 0x80) | 0x80;
-        rest = Math.floor(rest / 0x80);
-      }
-      bytes[at++] = rest;
-    }
-  }
-  return deflateRawSync(bytes.subarray(0, at), { level: 9 });
+/** A value that was lost on the way becomes 0. */
+function sendable(value: number): number {
+  return Number.isFinite(value) ? Math.min(Math.max(0, value), Number.MAX_SAFE_INTEGER) : 0;
 }
-
-/** Bytes of the largest safe integer in LEB128. */
-const LONGEST = 8;

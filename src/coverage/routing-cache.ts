@@ -1,0 +1,103 @@
+import { createHash } from 'node:crypto';
+import { mkdir, open, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { allocateSparse, type SparseCounts } from '../mix/balance-counts.js';
+import { writeFileAtomically } from '../mix/atomic-file.js';
+import { encodePack, readPackIndex, readPackRecord, type PackEntry, type RoutingCounts } from './routing-pack.js';
+
+/**
+ * Routed tokens of sequences that went through a model before, so that a second build with other quotas costs no model
+ * pass. One folder per model, one file per build; damaged files and records count as not there.
+ */
+export interface RoutingCache {
+  /** Files that were skipped because they are damaged. */
+  readonly damaged: readonly string[];
+  /** The counts of each sequence, or null where they are not known for this number of cells. */
+  read(sequences: readonly TokenIds[], cellCount: number): Promise<(RoutingCounts | null)[]>;
+  /** Keeps the counts of all sequences, in one file that is there whole or not at all. */
+  write(sequences: readonly TokenIds[], counts: SparseCounts): Promise<void>;
+}
+
+interface TokenIds {
+  readonly inputIds: Int32Array;
+}
+
+const EXTENSION = '.routing';
+
+/** @param model from `fingerprintModel` */
+export async function openRoutingCache(directory: string, model: string): Promise<RoutingCache> {
+  const folder = join(directory, model);
+  await mkdir(folder, { recursive: true });
+  const known = new Map<string, { readonly path: string; readonly entry: PackEntry }>();
+  const damaged: string[] = [];
+  const index = async (path: string): Promise<void> => {
+    const file = await open(path, 'r');
+    try {
+      const entries = await readPackIndex(file);
+      if (entries === null) damaged.push(path);
+      for (const entry of entries ?? []) known.set(entry.key, { path, entry });
+    } finally {
+      await file.close();
+    }
+  };
+  const names = (await readdir(folder)).filter((name) => name.endsWith(EXTENSION) && !name.startsWith('.')).sort();
+  for (const name of names) await index(join(folder, name));
+
+  return {
+    damaged,
+    async read(sequences, cellCount) {
+      const found = sequences.map((sequence) => known.get(sequenceKey(sequence)));
+      const counts: (RoutingCounts | null)[] = sequences.map(() => null);
+      for (const path of new Set(found.map((place) => place?.path))) {
+        if (path === undefined) continue;
+        const file = await open(path, 'r');
+        try {
+          for (const [i, place] of found.entries()) {
+            if (place?.path === path && place.entry.cellCount === cellCount) {
+              counts[i] = await readPackRecord(file, place.entry);
+            }
+          }
+        } finally {
+          await file.close();
+        }
+      }
+      return counts;
+    },
+    async write(sequences, { offsets, cells, counts, cellCount }) {
+      const records = sequences.map((sequence, i) => ({
+        key: sequenceKey(sequence),
+        cells: Uint32Array.from(cells.subarray(offsets[i], offsets[i + 1])),
+        counts: Uint32Array.from(counts.subarray(offsets[i], offsets[i + 1])),
+      }));
+      const unseen = records.filter(({ key }) => known.get(key)?.entry.cellCount !== cellCount);
+      if (unseen.length === 0) return;
+      const pack = encodePack(unseen, cellCount);
+      const path = join(folder, `${createHash('sha256').update(pack).digest('hex').slice(0, 32)}${EXTENSION}`);
+      await writeFileAtomically(path, pack);
+      await index(path);
+    },
+  };
+}
+
+/** sha256 of the token ids as little-endian i32, hex. */
+export function sequenceKey({ inputIds }: TokenIds): string {
+  return createHash('sha256')
+    .update(new Uint8Array(inputIds.buffer, inputIds.byteOffset, inputIds.byteLength))
+    .digest('hex');
+}
+
+/** Puts the counts of single sequences together, in their order. */
+export function joinCounts(sequences: readonly RoutingCounts[], cellCount: number): SparseCounts {
+  const offsets = new Float64Array(sequences.length + 1);
+  let largest = 0;
+  sequences.forEach(({ cells, counts }, i) => {
+    offsets[i + 1] = offsets[i]! + cells.length;
+    for (const count of counts) largest = Math.max(largest, count);
+  });
+  const joined = allocateSparse(sequences.length, cellCount, offsets, largest);
+  sequences.forEach(({ cells, counts }, i) => {
+    joined.cells.set(cells, offsets[i]);
+    joined.counts.set(counts, offsets[i]);
+  });
+  return joined;
+}
