@@ -78,6 +78,8 @@ export function planOutput(
     if (consumed.has(name)) continue;
     const info = encoding === 'plain' ? checkpoint.infos.get(name) : undefined;
     (info === undefined ? decoded : copied).push(name);
+    const module = outsideLinear(name, shape);
+    if (module !== null && !targets.kept.has(module)) unquantized.push(module);
     entries.push({ name, dtype: info?.dtype ?? dtype, shape });
   }
   return { entries, layout: { quantized, unquantized }, byLayer, copied, decoded };
@@ -105,4 +107,10 @@ function rewrittenTensors(layer: LayerPlan, targets: Targets): string[] {
 
 function sourceBias(source: Linear | null, targets: Targets): string[] {
   return source === null || source.bias === null || targets.quantized.has(source.module) ? [] : [source.bias.tensor];
+}
+
+/** A Linear outside the decoder's layers (head, projector, tower): runtimes must be told that it is not packed. */
+function outsideLinear(name: string, shape: readonly number[]): string | null {
+  if (shape.length !== 2 || !name.endsWith('.weight') || /embed/.test(name)) return null;
+  return name.slice(0, -'.weight'.length);
 }
