@@ -62,7 +62,10 @@ export function createMessage({ role, content, reasoning, calls = [], toolCallId
   const thought = none ? (inline?.reasoning ?? '') : reasoning;
   const text = inline === null ? content : inline.answer;
   if (text === null && calls.length === 0 && thought === '' && role !== 'tool') {
-    throw new RowProblem(path, `${role === 'assistant' ? 'an' : 'a'} ${role} message needs content${role === 'assistant' ? ' or tool_calls' : ''}`);
+    throw new RowProblem(
+      path,
+      `${role === 'assistant' ? 'an' : 'a'} ${role} message needs content${role === 'assistant' ? ' or tool_calls' : ''}`,
+    );
   }
   return {
     role,

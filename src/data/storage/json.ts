@@ -3,12 +3,10 @@ import type { ByteSource } from '../byte-source.js';
 import { describeValue, isRecord, messageOf, rowPlace, type Row, type RowFile } from '../row.js';
 import { streamBytes } from './bytes-stream.js';
 import { openJsonLines } from './json-lines.js';
+import { splitLines } from './lines.js';
 
 /** A JSON document is parsed as one string, and V8 has none longer than 2²⁹ − 24 units. JSON Lines has no such bound. */
 const MAX_DOCUMENT_BYTES = 512 << 20;
-
-/** Bytes looked at to tell a document from lines of JSON. */
-const PROBED_BYTES = 64 << 10;
 
 /**
  * A JSON file: a list of rows, an object with one list of rows in it, or, as many name it, JSON Lines. The whole document
@@ -41,25 +39,21 @@ export async function openJson(source: ByteSource): Promise<RowFile> {
   };
 }
 
-/** JSON Lines begin with an object that ends on its line. */
+/** JSON Lines begin with an object that ends on its line and is not all there is. */
 async function holdsLines(source: ByteSource): Promise<boolean> {
-  let head = '';
-  const decoder = new TextDecoder();
-  for await (const piece of streamBytes(source)) {
-    head += decoder.decode(piece, { stream: true });
-    if (head.length >= PROBED_BYTES) break;
+  const lines = splitLines(streamBytes(source), source.name);
+  let seen = 0;
+  for await (const { bytes } of lines) {
+    if (bytes.every((byte) => byte === 0x20 || byte === 0x09)) continue;
+    if (++seen === 2) return true;
+    if (bytes[bytes.findIndex((byte) => byte !== 0x20 && byte !== 0x09)] !== 0x7b) return false;
+    try {
+      JSON.parse(new TextDecoder().decode(bytes));
+    } catch {
+      return false;
+    }
   }
-  const start = head.trimStart();
-  if (!start.startsWith('{')) return false;
-  const end = start.indexOf('\n');
-  // A line longer than the probe: documents are printed over several lines, or are lists.
-  if (end < 0) return head.length >= PROBED_BYTES;
-  try {
-    JSON.parse(start.slice(0, end));
-    return true;
-  } catch {
-    return false;
-  }
+  return false;
 }
 
 async function parseDocument(source: ByteSource): Promise<unknown> {

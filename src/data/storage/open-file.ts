@@ -1,9 +1,11 @@
 import { InputError } from '../../errors.js';
 import type { ByteSource } from '../byte-source.js';
 import type { RowFile } from '../row.js';
+import { openArrow } from './arrow.js';
 import { openJsonLines } from './json-lines.js';
 import { openJson } from './json.js';
 import { openParquet } from './parquet.js';
+import { openPlainText } from './plain-text.js';
 
 type Opener = (source: ByteSource) => RowFile | Promise<RowFile>;
 
@@ -13,6 +15,10 @@ const OPENERS: ReadonlyMap<string, Opener> = new Map<string, Opener>([
   ['jsonl', openJsonLines],
   ['ndjson', openJsonLines],
   ['json', openJson],
+  ['arrow', openArrow],
+  ['feather', openArrow],
+  ['txt', openPlainText],
+  ['md', openPlainText],
 ]);
 
 export const DATA_FILE_ENDINGS: readonly string[] = [...OPENERS.keys()];

@@ -1,6 +1,10 @@
+/** DuckDB pads its last bit-packed run to 256 values. */
+const MAX_PADDING = 1024;
+
 /**
  * Walks the headers of a run-length / bit-packed hybrid (parquet-format, Encodings.md, RLE = 3) and throws when a run
- * claims more values than the page has left. `width` is in bits; the last bit-packed run may be padded to its group of 8.
+ * claims more values than the page has left. `width` is in bits. Bit-packed runs may be padded: to groups of 8, by DuckDB
+ * to whole blocks.
  */
 export function checkRuns(bytes: Uint8Array, width: number, values: number): void {
   let offset = 0;
@@ -17,7 +21,7 @@ export function checkRuns(bytes: Uint8Array, width: number, values: number): voi
     const packed = header % 2 === 1;
     const units = Math.floor(header / 2);
     const count = packed ? units * 8 : units;
-    if (count > left + (packed ? 7 : 0))
+    if (count > left + (packed ? MAX_PADDING : 0))
       throw new Error(`a run at byte ${start} claims ${count} values of ${left} left`);
     left -= count;
     offset += packed ? units * width : Math.ceil(width / 8);
