@@ -1,0 +1,312 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { Message, Sample } from '../../src/data/sample.js';
+import { readSource } from '../../src/data/read-source.js';
+import { buildMix, type BuildEvent, type BuildOptions, type BuiltMix } from '../../src/mix/build.js';
+import type { CleanOptions } from '../../src/mix/clean.js';
+import { holdsTokenIds, readMix } from '../../src/mix/read.js';
+import { writeMix } from '../../src/mix/write.js';
+import { loadChatTemplate } from '../../src/text/chat-template.js';
+import { loadTokenizer } from '../../src/text/load-tokenizer.js';
+
+const MODEL = 'test/models/polyglot-moe-18m';
+const CLEAN: CleanOptions = {
+  exactDuplicates: 'drop',
+  nearDuplicates: 'drop',
+  nearDuplicateSimilarity: 0.85,
+  degenerate: 'drop',
+  replacementCharacters: 'drop',
+  secrets: 'drop',
+  contamination: 'drop',
+  languages: 'report',
+};
+let options: BuildOptions;
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'evenkeel-mix-'));
+  options = {
+    tokenizer: await loadTokenizer(MODEL),
+    chatTemplate: await loadChatTemplate(MODEL),
+    modelVocabularySize: 16_384,
+    sequenceLength: 256,
+    overflow: 'window',
+    tokens: 8192,
+    sourceWeights: new Map(),
+    languageWeights: new Map(),
+    seed: 42,
+    version: '0.0.0',
+    wanted: new Map(),
+    clean: CLEAN,
+  };
+});
+
+async function build(
+  samples: AsyncIterable<Sample>,
+  changes: Partial<BuildOptions> = {},
+): Promise<{ mix: BuiltMix; events: BuildEvent[] }> {
+  const generator = buildMix(samples, { ...options, ...changes });
+  const events: BuildEvent[] = [];
+  for (;;) {
+    const next = await generator.next();
+    if (next.done === true) return { mix: next.value, events };
+    events.push(next.value);
+  }
+}
+
+async function* rows(...all: readonly (readonly Message[])[]): AsyncGenerator<Sample> {
+  for (const [index, messages] of all.entries()) {
+    yield {
+      content: { kind: 'messages', messages, tools: null },
+      language: 'en',
+      category: null,
+      origin: { source: 's', revision: 'r1', license: 'MIT', recordId: String(index) },
+    };
+  }
+}
+const said = (text: string): Message[] => [
+  { role: 'user', content: 'Tell me.' },
+  { role: 'assistant', content: text },
+];
+const builtin = () => readSource({ dataset: 'builtin:languages' }, { seed: 42 });
+const bytesOf = async (path: string) =>
+  Object.fromEntries(
+    await Promise.all(
+      (await readdir(path))
+        .sort()
+        .map(async (name) => [name, readFileSync(join(path, name)).toString('base64')] as const),
+    ),
+  );
+
+describe('buildMix()', () => {
+  it('accounts for every row: kept, or dropped for a reason', async () => {
+    const prose =
+      'The ferry to Aegina leaves at nine, and the baker by the quay opens well before that, so nobody sails hungry.';
+    const { mix, events } = await build(
+      rows(
+        said(prose),
+        said(`${prose} `),
+        said(`Well: ${prose.repeat(3)}`),
+        said('loop '.repeat(400)),
+        said('Broken \uFFFD text'),
+        said(`Use ${['AKIA', 'Q4TZ7KXN2VWM6RJP'].join('')} for that.`),
+        [],
+      ),
+      { onTemplateError: 'skip', tokens: null },
+    );
+    const [report] = mix.manifest.sources;
+    expect(report).toMatchObject({ source: 's', revision: 'r1', license: 'MIT', read: 7, kept: 2 });
+    expect(report?.dropped).toEqual({
+      degenerate: 1,
+      exact_duplicate: 1,
+      replacement_characters: 1,
+      secret: 1,
+      empty: 1,
+    });
+    expect(events.filter(({ type }) => type === 'dropped')).toHaveLength(5);
+  });
+
+  it('says what a budget did not draw', async () => {
+    const { mix } = await build(builtin(), { tokens: 2048 });
+    const [report] = mix.manifest.sources;
+    const dropped = Object.values(report?.dropped ?? {}).reduce((sum, count) => sum + count, 0);
+    expect(report?.read).toBe((report?.kept ?? 0) + dropped);
+    expect(mix.manifest.tokens).toBeLessThanOrEqual(2048);
+    expect(mix.manifest.tokens).toBeGreaterThan(1900);
+  });
+
+  it('gives every language its share', async () => {
+    const { mix } = await build(builtin(), {
+      tokens: 16_384,
+      languageWeights: new Map([
+        ['el', 3],
+        ['default', 1],
+      ]),
+    });
+    const { el, de, fr } = mix.manifest.languages;
+    expect(el?.tokens ?? 0).toBeGreaterThan(1.8 * (de?.tokens ?? 0));
+    expect(de?.tokens ?? 0).toBeGreaterThan(0);
+    expect(fr?.channels.assistant).toBeGreaterThan(0);
+  });
+
+  it('reports the rows whose text is in another language than they declare', async () => {
+    const greek = 'Το πλοίο για την Αίγινα φεύγει στις εννιά, και ο φούρνος στην προκυμαία ανοίγει πολύ νωρίτερα.';
+    const { events, mix } = await build(rows(said(greek)));
+    expect(events).toContainEqual({
+      type: 'kept',
+      source: 's',
+      recordId: '0',
+      reason: 'language',
+      detail: 'declared en, identified assistant el',
+    });
+    expect(mix.manifest.sources[0]?.flaws).toEqual({ language: 1 });
+    expect(mix.manifest.identification).toEqual({ en: { el: 1 } });
+  });
+
+  it('drops what is too long only when told to, and says what each rule would cost', async () => {
+    const long = said(Array.from({ length: 400 }, (_, index) => `Item ${index} differs.`).join(' '));
+    const { mix } = await build(rows(long, said('A short answer that fits in a window.')), {
+      overflow: 'drop',
+      tokens: null,
+    });
+    expect(mix.manifest.sources[0]?.dropped).toEqual({ too_long: 1 });
+    const { mix: windowed } = await build(rows(long), { tokens: null });
+    expect(windowed.manifest.lengths.overflowCost.window).toBe(0);
+    expect(windowed.manifest.lengths.overflowCost.drop).toBe(windowed.manifest.tokens);
+    expect(windowed.manifest.lengths.droppedByAutoAwq).toBe(1);
+  });
+
+  it('refuses a row that its template refuses, an id that the model lacks, and an empty mix', async () => {
+    await expect(build(rows([{ role: 'user', content: 'x' }]), { chatTemplate: null })).rejects.toThrow(
+      'Cannot render row "0" of "s"',
+    );
+    await expect(build(builtin(), { modelVocabularySize: 100 })).rejects.toThrow(
+      "is outside the model's vocabulary of 100",
+    );
+    await expect(build(rows())).rejects.toThrow('Cannot build a mix: its sources have no rows');
+    await expect(build(rows(said('loop '.repeat(400))))).rejects.toThrow(
+      'none of 1 rows is left (1 of "s" degenerate)',
+    );
+  });
+
+  it('chooses anew from its pool, reports recounted', async () => {
+    const { mix } = await build(builtin(), { pool: 4 });
+    const chosen = mix.withSequences(mix.pool.slice(0, 3));
+    expect(chosen.manifest.sequences).toBe(3);
+    expect(chosen.manifest.sources[0]?.kept).toBe(new Set(mix.pool.slice(0, 3).map(({ recordId }) => recordId)).size);
+  });
+
+  it.skipIf(!existsSync('dist/mix/prepare-worker.js'))('is the same mix with workers', async () => {
+    const plan = {
+      tokenizer: MODEL,
+      model: MODEL,
+      templateFile: null,
+      modelVocabularySize: 16_384,
+      sequenceLength: 256,
+      overflow: 'window' as const,
+      templateArguments: {},
+      template: null,
+      date: null,
+      clean: CLEAN,
+      contamination: null,
+    };
+    const [here, there] = [
+      await build(builtin()),
+      await build(builtin(), { workers: { count: Math.min(2, availableParallelism()), plan } }),
+    ];
+    expect(there.mix.manifest).toEqual(here.mix.manifest);
+    expect(there.mix.sequences).toEqual(here.mix.sequences);
+  });
+});
+
+describe('writeMix()', () => {
+  it('writes the same bytes for the same recipe and seed, others for another seed', async () => {
+    const paths = ['a', 'b', 'c'].map((name) => join(folder, name));
+    for (const [index, path] of paths.entries()) {
+      const { mix } = await build(builtin(), { seed: index === 2 ? 7 : 42 });
+      await writeMix(path, mix, options.tokenizer);
+    }
+    const [a, b, c] = await Promise.all(paths.map(bytesOf));
+    expect(Object.keys(a ?? {})).toEqual([
+      'data-00000-of-00001.arrow',
+      'dataset_info.json',
+      'manifest.json',
+      'mix.parquet',
+      'state.json',
+    ]);
+    expect(a).toEqual(b);
+    expect(a?.['mix.parquet']).not.toBe(c?.['mix.parquet']);
+  });
+
+  it('is read back as it was', async () => {
+    const { mix } = await build(builtin());
+    await writeMix(join(folder, 'back'), mix, options.tokenizer);
+    const back = await readMix(join(folder, 'back'));
+    expect(back.sequences).toEqual(mix.sequences);
+    expect(back.manifest).toEqual(JSON.parse(JSON.stringify(mix.manifest)));
+  });
+
+  it('opens with Python datasets.load_from_disk', { timeout: 60_000 }, async ({ skip }) => {
+    const python = process.env['EVENKEEL_PYTHON'] ?? 'python3';
+    try {
+      execFileSync(python, ['-c', 'import datasets'], { stdio: 'ignore' });
+    } catch {
+      skip('no Python with the datasets package; set EVENKEEL_PYTHON');
+    }
+    const { mix } = await build(builtin());
+    await writeMix(join(folder, 'python'), mix, options.tokenizer);
+    const code = `import datasets, json, sys
+rows = datasets.load_from_disk(sys.argv[1])
+print(json.dumps({'names': rows.column_names, 'ids': rows['input_ids'][:], 'text': rows['text'][:], 'revision': rows['revision'][:], 'window': rows['window'][:]}))`;
+    const output: unknown = JSON.parse(
+      execFileSync(python, ['-c', code, join(folder, 'python')], { maxBuffer: 2 ** 28 }).toString(),
+    );
+    expect(output).toEqual({
+      names: [
+        'input_ids',
+        'channels',
+        'text',
+        'language',
+        'category',
+        'source',
+        'revision',
+        'license',
+        'record_id',
+        'window',
+      ],
+      ids: mix.sequences.map(({ inputIds }) => [...inputIds]),
+      text: mix.sequences.map(({ inputIds }) => options.tokenizer.decode(inputIds)),
+      revision: mix.sequences.map(({ revision }) => revision),
+      window: mix.sequences.map(({ window }) => window),
+    });
+  });
+});
+
+describe('readMix()', () => {
+  it('takes a folder whose writing did not end for no mix', async () => {
+    const { mix } = await build(builtin());
+    const path = join(folder, 'cut');
+    await writeMix(path, mix, options.tokenizer);
+    await rm(join(path, 'manifest.json'));
+    await expect(readMix(path)).rejects.toThrow('it has no manifest.json; is it a mix folder, and did its build end?');
+    await writeFile(join(path, 'manifest.json'), JSON.stringify({ ...mix.manifest, sequences: 1 }));
+    await expect(readMix(path)).rejects.toThrow('the manifest counts 1 sequences');
+    await writeFile(join(path, 'mix.parquet'), 'PAR1 nonsense');
+    await expect(readMix(path)).rejects.toThrow(`Cannot read "${join(path, 'mix.parquet')}"`);
+    await expect(readMix(join(folder, 'nowhere'))).rejects.toThrow('there is no such file or folder');
+  });
+
+  it('reads lines of input_ids as they are', async () => {
+    const path = join(folder, 'ids.jsonl');
+    await writeFile(path, '{"input_ids": [1, 2, 3], "language": "ell", "category": "prose"}\n\n{"input_ids": [4]}\n');
+    expect(await holdsTokenIds(path)).toBe(true);
+    const { sequences, manifest } = await readMix(path);
+    expect(manifest).toBeNull();
+    expect(
+      sequences.map(({ inputIds, language, category, recordId }) => ({
+        ids: [...inputIds],
+        language,
+        category,
+        recordId,
+      })),
+    ).toEqual([
+      { ids: [1, 2, 3], language: 'el', category: 'prose', recordId: '1' },
+      { ids: [4], language: 'und', category: 'uncategorized', recordId: '3' },
+    ]);
+  });
+
+  it.each([
+    ['{"input_ids": [1, -2]}', ':1: Cannot use the row: input_ids.1'],
+    ['{"input_ids": [1]}\n{"ids": [1]}', ':2: Cannot use the row: input_ids'],
+    ['{"input_ids": [1', ':1: Cannot parse the row as JSON'],
+    ['\n', 'it has no rows'],
+  ])('refuses %j at its line', async (content, message) => {
+    const path = join(folder, 'bad.jsonl');
+    await writeFile(path, content);
+    await expect(readMix(path)).rejects.toThrow(message);
+  });
+});
