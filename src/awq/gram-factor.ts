@@ -1,5 +1,5 @@
 import { gemm } from '../runtime/matrix.js';
-import { withKernel, type Kernel } from './kernel.js';
+import { withKernel } from './kernel.js';
 
 /** Positions that share one panel of the factor: wide enough for matrix products, narrow enough for a scalar pivot block. */
 export const PANEL = 128;
@@ -8,8 +8,8 @@ const MICRO = 32;
 const MAX_DAMPING_RETRIES = 6;
 
 /**
- * H = UᵀD U-like factor of the damped Gram in visiting order: position n − 1 is visited first. With e the error of each
- * position, eᵀHe = Σ_i pivot_i · (e_i + Σ_{j>i} unit[j][i] · e_j)².
+ * The damped Gram H in visiting order, factored as H = U·diag(pivots)·Uᵀ with U = `unit`, unit lower triangular. Position
+ * n − 1 is visited first. With e the error of each position, eᵀHe = Σ_i pivot_i · (e_i + Σ_{j>i} unit[j][i] · e_j)².
  */
 export interface GramFactor {
   readonly inFeatures: number;
@@ -26,6 +26,8 @@ export interface FactorPanel {
   /** Unit factor's rows behind this panel, [n − start − size, size]. */
   readonly below: Float32Array;
   readonly micros: readonly MicroPanel[];
+  /** Inverse of the unit factor's diagonal block, [size, size]. */
+  readonly inverse: Float32Array;
 }
 
 export interface MicroPanel {
@@ -79,92 +81,84 @@ function visitingOrder(diagonal: Float64Array, columnOrder: 'diagonal' | 'stored
 }
 
 function factorPanels(gram: Float32Array, n: number, order: Int32Array, added: number): Promise<FactorPanel[] | null> {
-  return withKernel(2 * PANEL * PANEL, 2, async (kernel) => {
-    const factors: Float32Array[] = [];
+  return withKernel(2 * PANEL * PANEL + n * PANEL, 3, async (kernel) => {
     const block = kernel.floats(PANEL * PANEL);
     const inverse = kernel.floats(PANEL * PANEL);
-    for (let start = 0; start < n; start += PANEL) {
-      const panel = gatherPanel(gram, n, order, start, added);
+    const rest = kernel.floats(n * PANEL);
+    const panels = gatherPanels(gram, n, order, added);
+    const inverses: Float32Array[] = [];
+    for (const [index, panel] of panels.entries()) {
+      const start = index * PANEL;
       const size = Math.min(PANEL, n - start);
-      for (const [index, earlier] of factors.entries()) {
-        const skip = (start - index * PANEL) * PANEL;
-        const rows = earlier.subarray(skip);
+      for (const [before, earlier] of panels.slice(0, index).entries()) {
+        const skip = (start - before * PANEL) * PANEL;
         const head = earlier.subarray(skip, skip + size * PANEL);
         const shape = { m: n - start, n: size, k: PANEL };
-        await gemm(rows, head, shape, { transB: true, alpha: -1, addend: panel, out: panel });
+        await gemm(earlier.subarray(skip), head, shape, { transB: true, alpha: -1, addend: panel, out: panel });
       }
-      const factored = await finishPanel(
-        kernel,
-        panel,
-        size,
-        block.subarray(0, size * size),
-        inverse.subarray(0, size * size),
-      );
-      if (factored === null) return null;
-      factors.push(factored);
+      const square = size * size;
+      block.set(panel.subarray(0, square));
+      if (kernel.factorBlock(block.byteOffset, size, 0, inverse.byteOffset) >= 0) return null;
+      panel.set(block.subarray(0, square));
+      inverses.push(inverse.slice(0, square));
+      const below = panel.subarray(square);
+      const solved = rest.subarray(0, below.length);
+      solved.set(below);
+      const shape = { m: n - start - size, n: size, k: size };
+      await gemm(solved, inverse.subarray(0, square), shape, { transB: true, out: below });
     }
-    return factors.map((factor, index) => splitPanel(factor, index * PANEL, Math.min(PANEL, n - index * PANEL), n));
+    return panels.map((panel, index) => splitPanel(panel, inverses[index]!, index * PANEL, n));
   });
 }
 
-/** Columns [start, start + PANEL) of the reordered, damped Gram from the diagonal down. */
-function gatherPanel(gram: Float32Array, n: number, order: Int32Array, start: number, added: number): Float32Array {
-  const size = Math.min(PANEL, n - start);
-  const panel = new Float32Array((n - start) * size);
-  for (let row = start; row < n; row++) {
+/** The reordered, damped Gram's lower triangle as column panels, each from its diagonal down. */
+function gatherPanels(gram: Float32Array, n: number, order: Int32Array, added: number): Float32Array[] {
+  const panels: Float32Array[] = [];
+  for (let start = 0; start < n; start += PANEL) {
+    panels.push(new Float32Array((n - start) * Math.min(PANEL, n - start)));
+  }
+  // Row by row, so that each row of the Gram is read from memory once.
+  for (let row = 0; row < n; row++) {
     const from = order[row]! * n;
-    const into = (row - start) * size;
-    for (let column = 0; column < size; column++) {
-      panel[into + column] = gram[from + order[start + column]!]!;
+    for (let start = 0, index = 0; start <= row; start += PANEL, index++) {
+      const panel = panels[index]!;
+      const size = Math.min(PANEL, n - start);
+      const into = (row - start) * size - start;
+      for (let column = start; column < start + size; column++) panel[into + column] = gram[from + order[column]!]!;
+      if (row < start + size) panel[into + row]! += added;
     }
-    if (row < start + size) panel[into + row - start] = panel[into + row - start]! + added;
   }
-  return panel;
+  return panels;
 }
 
-/** Factors the diagonal block and solves the rows below it, or null when a pivot is not positive. */
-async function finishPanel(
-  kernel: Kernel,
-  panel: Float32Array,
-  size: number,
-  block: Float32Array,
-  inverse: Float32Array,
-): Promise<Float32Array | null> {
-  const rows = panel.length / size;
-  block.set(panel.subarray(0, size * size));
-  if (kernel.factorBlock(block.byteOffset, size, 0, inverse.byteOffset) >= 0) return null;
-  const factored = new Float32Array(rows * size);
-  factored.set(block);
-  const below = factored.subarray(size * size);
-  const shape = { m: rows - size, n: size, k: size };
-  await gemm(panel.subarray(size * size), inverse, shape, { transB: true, out: below });
-  return factored;
-}
-
-function splitPanel(factor: Float32Array, start: number, size: number, n: number): FactorPanel {
+/** Divides the factor's columns by its diagonal, and cuts the diagonal block for the kernels. */
+function splitPanel(factor: Float32Array, inverse: Float32Array, start: number, n: number): FactorPanel {
+  const size = Math.min(PANEL, n - start);
   const diagonal = Float32Array.from({ length: size }, (_, i) => factor[i * size + i]!);
+  const reciprocal = diagonal.map((value) => 1 / value);
   for (let row = 0; row < n - start; row++) {
-    for (let column = 0; column < size; column++) {
-      factor[row * size + column] = factor[row * size + column]! / diagonal[column]!;
-    }
+    for (let column = 0; column < size; column++) factor[row * size + column]! *= reciprocal[column]!;
   }
+  for (let row = 0; row < size; row++) {
+    for (let column = 0; column <= row; column++) inverse[row * size + column]! *= diagonal[row]!;
+  }
+  const columns = (first: number, width: number, from: number, to: number): Float32Array => {
+    const part = new Float32Array((to - from) * width);
+    for (let row = from; row < to; row++) {
+      part.set(factor.subarray(row * size + first, row * size + first + width), (row - from) * width);
+    }
+    return part;
+  };
   const micros: MicroPanel[] = [];
   for (let first = 0; first < size; first += MICRO) {
     const width = Math.min(MICRO, size - first);
-    const columns = (from: number, to: number) => {
-      const part = new Float32Array((to - from) * width);
-      for (let row = from; row < to; row++) {
-        part.set(factor.subarray(row * size + first, row * size + first + width), (row - from) * width);
-      }
-      return part;
-    };
     micros.push({
       start: first,
       size: width,
-      unit: columns(first, first + width),
-      below: columns(first + width, size),
+      unit: columns(first, width, first, first + width),
+      below: columns(first, width, first + width, size),
       pivots: diagonal.slice(first, first + width).map((value) => value * value),
     });
   }
-  return { start, size, below: factor.subarray(size * size), micros };
+  return { start, size, below: factor.subarray(size * size), micros, inverse };
 }

@@ -56,7 +56,8 @@ export function scaleCandidates(
   const kinds = duoScaling === 'both' ? [true, false] : [duoScaling];
   const steps = Math.max(1, Math.floor((grid - 1) / kinds.length));
   for (const duo of kinds) {
-    for (let i = 0; i < steps; i++) candidates.push(scaleCandidate(meanAbs, weightMean, steps === 1 ? 0.5 : i / (steps - 1), duo));
+    for (let i = 0; i < steps; i++)
+      candidates.push(scaleCandidate(meanAbs, weightMean, steps === 1 ? 0.5 : i / (steps - 1), duo));
   }
   return candidates;
 }

@@ -54,9 +54,8 @@ describe('shrink()', () => {
           minLength: 1,
         }),
         (parts) => {
-          const add = (all: number[][]) => all.reduce((a, b) => a.map((x, i) => Math.fround(x + b[i]!)), [0, 0, 0, 0]);
-          const one = shrink(Float32Array.from(add(parts)), parts.length, null, 0)!;
-          const other = shrink(Float32Array.from(add(parts.toReversed())), parts.length, null, 0)!;
+          const one = shrink(Float32Array.from(addAll(parts)), parts.length, null, 0)!;
+          const other = shrink(Float32Array.from(addAll(parts.toReversed())), parts.length, null, 0)!;
           for (const [i, x] of one.entries()) expect(Math.abs(x - other[i]!)).toBeLessThan(1e-4);
         },
       ),
@@ -132,3 +131,7 @@ describe('scaleLosses()', () => {
     expect(rowsPerLinear(8, 3, Infinity)).toBe(8);
   });
 });
+
+function addAll(parts: readonly (readonly number[])[]): number[] {
+  return parts.reduce<number[]>((sum, part) => sum.map((x, i) => Math.fround(x + part[i]!)), [0, 0, 0, 0]);
+}
