@@ -45,14 +45,18 @@ const linears: Linear[] = [
 
 /** GFLOP of the matrix products that the method cannot do without. */
 function work(): Record<string, number> {
-  const sum = (of: (linear: Linear) => number) => linears.reduce((total, linear) => total + of(linear), 0) / 1e9;
   return {
-    search: sum((l) => DEFAULT_SEARCH.grid * 2 * l.rows * l.in ** 2),
+    search: giga((l) => DEFAULT_SEARCH.grid * 2 * l.rows * l.in ** 2),
     factor: (hidden ** 3 + intermediate ** 3) / 3e9,
-    clip: sum((l) => CLIP_RANGES * 2 * l.out * l.in * GROUP),
-    feedback: sum((l) => l.out * l.in ** 2),
-    descent: sum((l) => settings.descentSweeps * (2 * l.out * l.in ** 2 + 2 * l.out * l.in * GROUP)),
+    clip: giga((l) => CLIP_RANGES * 2 * l.out * l.in * GROUP),
+    feedback: giga((l) => l.out * l.in ** 2),
+    descent: giga((l) => settings.descentSweeps * (2 * l.out * l.in ** 2 + 2 * l.out * l.in * GROUP)),
   };
+}
+
+/** GFLOP over all Linears. */
+function giga(of: (linear: Linear) => number): number {
+  return linears.reduce((total, linear) => total + of(linear), 0) / 1e9;
 }
 
 /** GFLOP/s of a product of the shape that dominates. */

@@ -2,33 +2,46 @@ import { gemm } from '../runtime/matrix.js';
 import { diagonalBlock } from './layout.js';
 import { BLOCK, rowAt, setParameters, type WorkingLinear } from './working-linear.js';
 
-/** Ranges tried first, as shares of the min–max range, then at ± these steps about each winner. */
-const COARSE_RATIOS = [1, 1.1, 0.9, 0.8, 0.7, 0.6, 0.5];
-const FINE_STEPS = [-0.05, 0.05, -0.025, 0.025];
+/** Shares of the min–max range tried first. */
+const COARSE_SHARES = [1, 1.1, 0.9, 0.8, 0.7, 0.6, 0.5];
+
+/** Steps [low end, high end] about each row's winner, round by round. Symmetric ranges have one share for both ends. */
+const SYMMETRIC_ROUNDS = [[-0.05, 0.05, -0.025, 0.025].map((step) => [step, step] as const)];
+const ASYMMETRIC_ROUNDS = [0.1, 0.05].map(
+  (step) =>
+    [
+      [-step, 0],
+      [step, 0],
+      [0, -step],
+      [0, step],
+    ] as const,
+);
 
 /** Min–max parameters per row and group. */
 export function fitRange(linear: WorkingLinear): void {
   const { kernel, lanes, width, groups, weight, scales, zeros } = linear;
   const least = kernel.floats(lanes);
   const most = kernel.floats(lanes);
-  const ratio = kernel.floats(lanes).fill(1);
+  const base = kernel.floats(2 * lanes).fill(1);
   for (let group = 0; group < groups; group++) {
     kernel.extremes(rowAt(linear, weight, group * width), width, lanes, least.byteOffset, most.byteOffset);
     const into = [rowAt(linear, scales, group), rowAt(linear, zeros, group)] as const;
-    setParameters(linear, { least, most }, { ratio, offset: 0 }, ...into);
+    setParameters(linear, { least, most }, { base, low: 0, high: 0 }, ...into);
   }
 }
 
 /**
  * Per row and group, the share of the min–max range whose rounding error δ has the least δ G_gg δᵀ, G_gg being the
  * group's block of the Gram (for groups wider than 128 channels, its blocks of 128 along the diagonal). Coarse to fine:
- * 0.5 … 1.1 in tenths, then ±0.05 and ±0.025 about the winner of each row. Without a Gram, the least δδᵀ.
+ * 0.5 … 1.1 in tenths, then finer steps about the winner of each row, for asymmetric schemes at either end of the range by
+ * itself. Without a Gram, the least δδᵀ.
  */
 export async function fitClippedRange(linear: WorkingLinear, gram: Float32Array | null): Promise<void> {
   fitRange(linear);
   const { kernel, lanes, width, groups, inFeatures, levels, weight, scales, zeros } = linear;
   const [least, most, scale, zero] = rows(linear);
-  const [loss, bestLoss, bestRatio, base] = rows(linear);
+  const [loss, bestLoss] = [kernel.floats(lanes), kernel.floats(lanes)];
+  const [best, base] = [kernel.floats(2 * lanes), kernel.floats(2 * lanes)];
   const widest = Math.min(width, BLOCK);
   const error = kernel.floats(width * lanes);
   const product = kernel.floats(widest * lanes);
@@ -57,29 +70,21 @@ export async function fitClippedRange(linear: WorkingLinear, gram: Float32Array 
     if (gram !== null && width <= widest)
       diagonalBlock(gram, inFeatures, first, width, block.subarray(0, width * width));
     kernel.extremes(channels, width, lanes, least.byteOffset, most.byteOffset);
-    const attempt = async (ratio: Float32Array, offset: number): Promise<void> => {
-      setParameters(linear, { least, most }, { ratio, offset }, scale.byteOffset, zero.byteOffset);
+    const attempt = async (low: number, high: number): Promise<void> => {
+      setParameters(linear, { least, most }, { base, low, high }, scale.byteOffset, zero.byteOffset);
       kernel.roundGroup(channels, width, lanes, scale.byteOffset, zero.byteOffset, levels.half, 0, error.byteOffset);
       await measure(first);
-      kernel.keepBetter(
-        lanes,
-        loss.byteOffset,
-        ratio.byteOffset,
-        offset,
-        scale.byteOffset,
-        zero.byteOffset,
-        bestLoss.byteOffset,
-        bestRatio.byteOffset,
-        scaleAt,
-        zeroAt,
-      );
+      const now = [loss.byteOffset, base.byteOffset, low, high, scale.byteOffset, zero.byteOffset] as const;
+      kernel.keepBetter(lanes, ...now, bestLoss.byteOffset, best.byteOffset, scaleAt, zeroAt);
     };
     bestLoss.fill(Infinity);
-    bestRatio.fill(1);
+    best.fill(1);
     base.fill(0);
-    for (const ratio of COARSE_RATIOS) await attempt(base, ratio);
-    base.set(bestRatio);
-    for (const step of FINE_STEPS) await attempt(base, step);
+    for (const share of COARSE_SHARES) await attempt(share, share);
+    for (const round of levels.mode === 2 ? ASYMMETRIC_ROUNDS : SYMMETRIC_ROUNDS) {
+      base.set(best);
+      for (const [low, high] of round) await attempt(low, high);
+    }
   }
 }
 

@@ -54,13 +54,14 @@ export function extremes(w: usize, rows: i32, lanes: i32, least: usize, most: us
 }
 
 /**
- * Scale and zero point per lane from the extremes of a group, shrunk by `ratio`[lane] + `offset`.
- * mode 0: symmetric, s = r·max|w| / (levels/2); 1: signed, s = r·(value of largest magnitude) / −half (r < 0 lets the
- * other side reach the low end); 2: asymmetric over [min(0, least)·r, max(0, most)·r].
+ * Scale and zero point per lane from the extremes of a group. `ratio` holds two rows: r = ratio[lane] + offset shrinks the
+ * lower end, R = ratio[lanes + lane] + offsetHigh the upper one; symmetric modes have r alone.
+ * mode 0: symmetric, s = r·max|w| / (levels/2); 1: signed, s = r·(value of largest magnitude) / −half; 2: asymmetric over
+ * [min(0, least)·r, max(0, most)·R].
  * `levels` is 2^bits − 1 and `half` 2^(bits−1).
  */
 export function parameters(
-  least: usize, most: usize, ratio: usize, offset: f32, lanes: i32, mode: i32, levels: f32, half: f32,
+  least: usize, most: usize, ratio: usize, offset: f32, offsetHigh: f32, lanes: i32, mode: i32, levels: f32, half: f32,
   isF16: i32, epsilon: f32, scale: usize, zero: usize,
 ): void {
   const end = <usize>lanes * LANE_BYTES;
@@ -71,7 +72,8 @@ export function parameters(
     const high = v128.load(most + at);
     let s: v128;
     if (mode == 2) {
-      const to = f32x4.mul(f32x4.div(f32x4.max(high, none), f32x4.splat(levels)), r);
+      const upper = f32x4.add(v128.load(ratio + end + at), f32x4.splat(offsetHigh));
+      const to = f32x4.mul(f32x4.div(f32x4.max(high, none), f32x4.splat(levels)), upper);
       const from = f32x4.mul(f32x4.div(f32x4.min(low, none), f32x4.splat(levels)), r);
       s = f32x4.sub(to, from);
     } else {
@@ -153,7 +155,7 @@ export function roundSmoothed(
     v128.store(least + at, minimum);
     v128.store(most + at, maximum);
   }
-  parameters(least, most, ratio, 0, lanes, mode, levels, half, isF16, epsilon, scale, zero);
+  parameters(least, most, ratio, 0, 0, lanes, mode, levels, half, isF16, epsilon, scale, zero);
   const low = f32x4.splat(-half);
   const high = f32x4.splat(half - 1);
   for (let row = 0; row < rows; row++) {
@@ -185,9 +187,9 @@ export function laneDot(a: usize, b: usize, rows: i32, lanes: i32, out: usize): 
   }
 }
 
-/** Where loss < best, takes over loss, ratio[lane] + offset, scale and zero point. NaN never wins. */
+/** Where loss < best, takes over loss, both rows of ratio plus their offsets, scale and zero point. NaN never wins. */
 export function keepBetter(
-  lanes: i32, loss: usize, ratio: usize, offset: f32, scale: usize, zero: usize,
+  lanes: i32, loss: usize, ratio: usize, offset: f32, offsetHigh: f32, scale: usize, zero: usize,
   bestLoss: usize, bestRatio: usize, bestScale: usize, bestZero: usize,
 ): void {
   const end = <usize>lanes * LANE_BYTES;
@@ -198,6 +200,8 @@ export function keepBetter(
     const r = f32x4.add(v128.load(ratio + at), f32x4.splat(offset));
     v128.store(bestLoss + at, v128.bitselect(now, best, better));
     v128.store(bestRatio + at, v128.bitselect(r, v128.load(bestRatio + at), better));
+    const upper = f32x4.add(v128.load(ratio + end + at), f32x4.splat(offsetHigh));
+    v128.store(bestRatio + end + at, v128.bitselect(upper, v128.load(bestRatio + end + at), better));
     v128.store(bestScale + at, v128.bitselect(v128.load(scale + at), v128.load(bestScale + at), better));
     v128.store(bestZero + at, v128.bitselect(v128.load(zero + at), v128.load(bestZero + at), better));
   }

@@ -101,7 +101,7 @@ export function scaleLosses(
   const lanes = laneCount(count);
   const batch = candidatesPerProduct(candidates.length, lanes);
   const productRows = statistics.kind === 'gram' ? inFeatures : statistics.rows;
-  const values = inFeatures * lanes + batch * lanes * (inFeatures + productRows) + inFeatures + 6 * lanes;
+  const values = inFeatures * lanes + batch * lanes * (inFeatures + productRows) + inFeatures + 7 * lanes;
   return withKernel(values, 8, async (kernel) => {
     const { mode, steps, half } = levelsOf(scheme, settings.signedScales);
     const isF16 = scaleDtype === 'F16' ? 1 : 0;
@@ -110,7 +110,7 @@ export function scaleLosses(
     transposeRows(weight, inFeatures, { from: Math.floor(step / 2), count, step }, transposed, lanes);
     const smooth = kernel.floats(inFeatures);
     const scratch = kernel.floats(4 * lanes);
-    const ratio = kernel.floats(lanes).fill(1);
+    const ratio = kernel.floats(2 * lanes).fill(1);
     const errors = kernel.floats(batch * lanes * inFeatures);
     const product = kernel.floats(batch * lanes * productRows);
     const losses = new Float64Array(candidates.length);

@@ -73,11 +73,18 @@ export interface Extremes {
   readonly most: Float32Array;
 }
 
-/** Scale and zero point of one group from its extremes times `ratio[lane] + offset`. */
+/** Shares of the two ends of the range: rows of `base` [2, lanes] plus an offset each. Symmetric schemes have the first. */
+export interface RangeShares {
+  readonly base: Float32Array;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Scale and zero point of one group from its extremes, shrunk or widened. */
 export function setParameters(
   linear: WorkingLinear,
   { least, most }: Extremes,
-  { ratio, offset }: { readonly ratio: Float32Array; readonly offset: number },
+  { base, low, high }: RangeShares,
   scaleAt: number,
   zeroAt: number,
 ): void {
@@ -88,8 +95,9 @@ export function setParameters(
   kernel.parameters(
     least.byteOffset,
     most.byteOffset,
-    ratio.byteOffset,
-    offset,
+    base.byteOffset,
+    low,
+    high,
     lanes,
     mode,
     steps,
