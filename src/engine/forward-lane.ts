@@ -44,7 +44,14 @@ export function embed({ checkpoint, plan }: LaneModel, job: ForwardJobs['embed']
 }
 
 export async function runLayer(model: LaneModel, job: ForwardJobs['layer']['job']): Promise<Handled> {
-  const layer = loadLayer(model.plan, model.plan.layers[job.layer]!, model.reader, model.sessions, new Set(job.taps));
+  const layer = loadLayer(
+    model.plan,
+    model.plan.layers[job.layer]!,
+    model.reader,
+    model.sessions,
+    new Set(job.taps),
+    job.sample,
+  );
   const hidden = openRowStore(job.hidden);
   const rows = job.expertsInput === null ? null : openRowStore(job.expertsInput);
   const experts =
@@ -54,8 +61,24 @@ export async function runLayer(model: LaneModel, job: ForwardJobs['layer']['job'
   for (const batch of job.batches) await layer.run(batch, hidden, experts);
   hidden.close();
   rows?.close();
-  const result = [...layer.sums].map(([tap, sums]) => ({ tap, ...sums }));
+  const sampledTokens = Int32Array.from(layer.sampledTokens);
+  const result = [...layer.sums].map(([tap, sums]) => ({
+    tap,
+    ...sums,
+    sample: join(layer.samples.get(tap)!),
+    sampledTokens,
+  }));
   return { result };
+}
+
+function join(parts: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 export function moeOf(plan: ModelPlan, layer: number): MoePlan {

@@ -29,6 +29,9 @@ export interface SharedSums {
   readonly tap: Tap;
   readonly gram: Float32Array;
   readonly absolute: Float32Array;
+  /** Inputs of sampled tokens, [tokens × features], and which tokens. */
+  readonly sample: Float32Array;
+  readonly sampledTokens: Int32Array;
 }
 
 /** The forward jobs of a lane. `layer` is an index into the plan. */
@@ -52,6 +55,8 @@ export interface ForwardJobs {
       readonly expertsInput: RowStoreDescriptor | null;
       readonly routing: SharedRouting | null;
       readonly taps: readonly Tap[];
+      /** Tokens whose inputs are returned as they are, rising. */
+      readonly sample: Int32Array;
     };
     result: readonly SharedSums[];
   };

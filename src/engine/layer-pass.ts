@@ -88,11 +88,14 @@ export async function runLayerBlocks(
   state: PassState,
   layer: number,
   taps: readonly Tap[],
+  sample: Int32Array = new Int32Array(0),
 ): Promise<readonly SharedSums[]> {
   const { hidden, expertsInput, routing } = state;
   const parts = await Promise.all(
     deal(state.batches, lanes.count).map((batches, lane) =>
-      batches.length === 0 ? [] : lanes.call(lane, 'layer', { layer, batches, hidden, expertsInput, routing, taps }),
+      batches.length === 0
+        ? []
+        : lanes.call(lane, 'layer', { layer, batches, hidden, expertsInput, routing, taps, sample }),
     ),
   );
   return mergeSums(parts);
@@ -109,8 +112,20 @@ export function mergeSums(parts: readonly (readonly SharedSums[])[]): readonly S
     }
     addInto(before.gram, sums.gram);
     addInto(before.absolute, sums.absolute);
+    merged.set(sums.tap, {
+      ...before,
+      sample: joined(before.sample, sums.sample),
+      sampledTokens: joined(before.sampledTokens, sums.sampledTokens),
+    });
   }
   return [...merged.values()];
+}
+
+function joined<T extends Float32Array | Int32Array>(a: T, b: T): T {
+  const whole = new (a.constructor as new (length: number) => T)(a.length + b.length);
+  whole.set(a);
+  whole.set(b, a.length);
+  return whole;
 }
 
 function addInto(target: Float32Array, values: Float32Array): void {

@@ -1,5 +1,6 @@
 import type { CheckpointFormat, LinearLayout, LinearSpec } from '../checkpoint/format.js';
 import type { TensorEntry } from '../checkpoint/encode.js';
+import { linearModule } from '../checkpoint/linear-weights.js';
 import type { Checkpoint } from '../checkpoint/open.js';
 import type { Dtype } from '../checkpoint/tensor-source.js';
 import type { Targets } from '../awq/targets.js';
@@ -78,7 +79,7 @@ export function planOutput(
     if (consumed.has(name)) continue;
     const info = encoding === 'plain' ? checkpoint.infos.get(name) : undefined;
     (info === undefined ? decoded : copied).push(name);
-    const module = outsideLinear(name, shape);
+    const module = linearModule(name, shape);
     if (module !== null && !targets.kept.has(module)) unquantized.push(module);
     entries.push({ name, dtype: info?.dtype ?? dtype, shape });
   }
@@ -107,10 +108,4 @@ function rewrittenTensors(layer: LayerPlan, targets: Targets): string[] {
 
 function sourceBias(source: Linear | null, targets: Targets): string[] {
   return source === null || source.bias === null || targets.quantized.has(source.module) ? [] : [source.bias.tensor];
-}
-
-/** A Linear outside the decoder's layers (head, projector, tower): runtimes must be told that it is not packed. */
-function outsideLinear(name: string, shape: readonly number[]): string | null {
-  if (shape.length !== 2 || !name.endsWith('.weight') || /embed/.test(name)) return null;
-  return name.slice(0, -'.weight'.length);
 }

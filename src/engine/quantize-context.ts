@@ -2,6 +2,7 @@ import type { Targets } from '../awq/targets.js';
 import type { Checkpoint } from '../checkpoint/open.js';
 import type { ModelPlan } from '../model/plan.js';
 import type { Lanes } from '../runtime/workers.js';
+import type { LanguageSample } from './language-sample.js';
 import type { PassState } from './layer-pass.js';
 import type { CalibrationJobs } from './quantize-jobs.js';
 import type { QuantizeSettings } from './quantize-settings.js';
@@ -14,4 +15,6 @@ export interface QuantizeContext {
   readonly settings: QuantizeSettings;
   readonly targets: Targets;
   readonly state: PassState;
+  /** Tokens by which errors are told per language. */
+  readonly sample: LanguageSample;
 }

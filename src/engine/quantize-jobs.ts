@@ -1,6 +1,7 @@
 import type { ScaleCandidate } from '../awq/scale-search.js';
 import type { EncodedTensor } from '../checkpoint/encode.js';
 import type { RowStoreDescriptor } from '../runtime/row-store.js';
+import type { LanguageEnergy, LanguageSample } from './language-sample.js';
 import type { ExpertAssignments, ForwardJobs, SharedRouting } from './jobs.js';
 
 /** What became of one Linear. */
@@ -10,6 +11,12 @@ export interface LinearResult {
   /** √(tr ΔGΔᵀ / tr WGWᵀ) under the statistics it was quantized with. */
   readonly relativeError: number;
   readonly loss: number;
+}
+
+/** Sampled rows of an input, and the language of each. */
+export interface SampledInput {
+  readonly rows: Float32Array;
+  readonly languageOf: Uint16Array;
 }
 
 /** What became of one expert. */
@@ -51,8 +58,10 @@ export interface CalibrationJobs extends ForwardJobs {
       readonly gram: Float32Array;
       readonly inputScales: Float32Array | null;
       readonly outputScales: Readonly<Record<string, Float32Array>>;
+      readonly sampled: SampledInput;
+      readonly languages: number;
     };
-    result: readonly LinearResult[];
+    result: { readonly linears: readonly LinearResult[]; readonly energy: LanguageEnergy };
   };
   /**
    * Runs experts on their tokens, adds their outputs to the accumulator, quantizes down_proj, and sums the losses of the
@@ -84,7 +93,11 @@ export interface CalibrationJobs extends ForwardJobs {
       readonly assignments: ExpertAssignments;
       readonly layerGram: Float32Array;
       readonly scales: Float32Array | null;
+      readonly sample: LanguageSample;
     };
-    result: readonly { readonly expert: number; readonly linears: readonly LinearResult[] }[];
+    result: {
+      readonly experts: readonly { readonly expert: number; readonly linears: readonly LinearResult[] }[];
+      readonly energy: LanguageEnergy;
+    };
   };
 }

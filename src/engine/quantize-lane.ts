@@ -17,10 +17,12 @@ import {
 import { chooseTargets, type Targets } from '../awq/targets.js';
 import type { Scheme } from '../awq/scheme.js';
 import { layerLinears } from '../model/linears.js';
-import type { ExpertPlan, Linear } from '../model/plan.js';
+import type { ExpertPlan, Linear, MoePlan } from '../model/plan.js';
+import { noEnergy, type LanguageEnergy } from './language-sample.js';
+import { addOutputErrors, type SampledRows } from '../awq/output-error.js';
 import { loadExpert, type TapSums } from '../runtime/layer-runner.js';
 import { gemm } from '../runtime/matrix.js';
-import { openRowStore } from '../runtime/row-store.js';
+import { openRowStore, type RowStore } from '../runtime/row-store.js';
 import { readLinear } from '../runtime/weights.js';
 import type { Handled } from '../runtime/workers.js';
 import { gatherRouted, moeOf, scatterAdd, type LaneModel } from './forward-lane.js';
@@ -114,12 +116,13 @@ export async function quantizeLinears(
   const gram = job.inputScales === null ? job.gram : smoothGram(job.gram, job.inputScales, job.gram);
   const prepared = await prepareGram(gram, linears[0]!.inFeatures, lane.settings.rounding);
   const results: LinearResult[] = [];
+  const energy = noEnergy(job.languages);
+  const sampled = { rows: job.sampled.rows, groupOf: job.sampled.languageOf, groups: job.languages };
   for (const linear of linears) {
-    results.push(
-      await quantizeLinear(lane, linear, prepared, job.inputScales, job.outputScales[linear.module] ?? null),
-    );
+    const outputScales = job.outputScales[linear.module] ?? null;
+    results.push(await quantizeLinear(lane, linear, prepared, job.inputScales, outputScales, { sampled, energy }));
   }
-  return { result: results, transfer: transferOf(results) };
+  return { result: { linears: results, energy }, transfer: transferOf(results) };
 }
 
 /** Reads, smooths, quantizes and packs one Linear. */
@@ -129,9 +132,11 @@ async function quantizeLinear(
   prepared: PreparedGram | null,
   inputScales: Float32Array | null,
   outputScales: Float32Array | null,
+  measure: { readonly sampled: SampledRows; readonly energy: LanguageEnergy } | null,
 ): Promise<LinearResult> {
   const { outFeatures, inFeatures, module } = linear;
-  const weight = smoothWeight(readLinear(lane.model.reader, linear).weight, inFeatures, inputScales, outputScales);
+  const original = readLinear(lane.model.reader, linear).weight;
+  const weight = smoothWeight(measure === null ? original : original.slice(), inFeatures, inputScales, outputScales);
   const { quantized, loss, relativeError } = await quantizeWeight({
     weight,
     outFeatures,
@@ -141,6 +146,10 @@ async function quantizeLinear(
     settings: lane.settings.rounding,
     scaleDtype: lane.settings.scaleDtype,
   });
+  if (measure !== null) {
+    const { sampled, energy } = measure;
+    await addOutputErrors(original, quantized, inputScales, outputScales, sampled, energy.signal, energy.error);
+  }
   return { module, tensors: outputFormat(lane.settings.format).pack(module, quantized), loss, relativeError };
 }
 
@@ -238,7 +247,7 @@ async function calibrateDown(
     return {
       scales: null,
       report: { downRatio: null, downLossBefore: 0, downLoss: 0 },
-      result: await quantizeLinear(lane, down, prepared, null, null),
+      result: await quantizeLinear(lane, down, prepared, null, null, null),
     };
   }
   const { weight } = readLinear(lane.model.reader, down);
@@ -269,7 +278,7 @@ async function calibrateDown(
   return {
     scales,
     report: { downRatio: chosen.ratio, downLossBefore: chosen.lossBefore, downLoss: chosen.loss },
-    result: await quantizeLinear(lane, down, prepared, scales, null),
+    result: await quantizeLinear(lane, down, prepared, scales, null, null),
   };
 }
 
@@ -355,6 +364,7 @@ export async function quantizeExperts(
   const moe = moeOf(model.plan, job.layer);
   const input = openRowStore(job.expertsInput);
   const results: { expert: number; linears: LinearResult[] }[] = [];
+  const energy = noEnergy(job.sample.languages.length);
   for (const e of job.experts) {
     const plan = moe.experts[e]!;
     if (!lane.targets.quantized.has(plan.gate.module)) continue;
@@ -371,15 +381,46 @@ export async function quantizeExperts(
     const gram = shrink(sum ?? new Float32Array(job.layerGram.length), tokens, job.layerGram, settings.shrinkage);
     if (gram !== null && job.scales !== null) smoothGram(gram, job.scales, gram);
     const prepared = gram === null ? null : await prepareGram(gram, model.plan.hiddenSize, settings.rounding);
+    const measure = { sampled: sampleOfExpert(input, moe, e, job), energy };
     const linears = [
-      await quantizeLinear(lane, plan.gate, prepared, job.scales, null),
-      await quantizeLinear(lane, plan.up, prepared, job.scales, downScales),
+      await quantizeLinear(lane, plan.gate, prepared, job.scales, null, measure),
+      await quantizeLinear(lane, plan.up, prepared, job.scales, downScales, measure),
     ];
     results.push({ expert: e, linears });
   }
   input.close();
   kept.clear();
-  return { result: results, transfer: transferOf(results.flatMap(({ linears }) => linears)) };
+  return { result: { experts: results, energy }, transfer: transferOf(results.flatMap(({ linears }) => linears)) };
+}
+
+/** The sampled tokens that the router sent to an expert, with their inputs as the expert saw them. */
+function sampleOfExpert(
+  input: RowStore,
+  { topK, weightOn }: MoePlan,
+  expert: number,
+  { sample, assignments, routing }: CalibrationJobs['quantizeExperts']['job'],
+): SampledRows {
+  const { offsets, slots } = assignments;
+  const weights = new Float32Array(routing.weights);
+  const languageOf = new Map(Array.from(sample.tokens, (token, i) => [token, sample.languageOf[i]!] as const));
+  const own = new Int32Array(slots)
+    .subarray(offsets[expert]!, offsets[expert + 1]!)
+    .filter((slot) => languageOf.has(Math.floor(slot / topK)));
+  const { width } = input;
+  const rows = new Float32Array(own.length * width);
+  own.forEach((slot, i) => input.read(Math.floor(slot / topK), 1, rows, i * width));
+  const scaled =
+    weightOn === 'input'
+      ? weightRows(
+          rows,
+          Float32Array.from(own, (slot) => weights[slot]!),
+        )
+      : rows;
+  return {
+    rows: scaled,
+    groupOf: Uint16Array.from(own, (slot) => languageOf.get(Math.floor(slot / topK))!),
+    groups: sample.languages.length,
+  };
 }
 
 function gramOf(x: Float32Array, width: number): Promise<Float32Array> {

@@ -6,7 +6,8 @@ import type { LayerPlan, Linear, SmoothingEdge, Tap } from '../model/plan.js';
 import type { SharedSums } from './jobs.js';
 import { combineExperts, dealExperts, type LayerRouting } from './layer-pass.js';
 import type { QuantizeContext } from './quantize-context.js';
-import type { ExpertResult, LinearResult } from './quantize-jobs.js';
+import { addEnergy, noEnergy, type LanguageEnergy } from './language-sample.js';
+import type { CalibrationJobs, ExpertResult } from './quantize-jobs.js';
 import { rewriteTensors } from './rewrite.js';
 import { applyEdge, noSmoothing, usableEdges, type Smoothing } from './smoothing.js';
 
@@ -38,6 +39,8 @@ export interface LayerReport {
   readonly edges: readonly EdgeReport[];
   readonly linears: readonly LinearReport[];
   readonly experts: readonly CellReport[];
+  /** √(‖ΔX‖² / ‖WX‖²) over sampled tokens of each language, at the layer's Linears but the routed experts' downs. */
+  readonly languageErrors: Readonly<Record<string, number>>;
 }
 
 export interface LayerResult {
@@ -71,9 +74,9 @@ export async function quantizeLayer(
   const { targets, state } = context;
   const tokens = state.layout.tokens;
   const means = new Map(
-    sums.map(({ tap, gram, absolute }) => [
+    sums.map(({ tap, gram, absolute, sample, sampledTokens }) => [
       tap,
-      { gram: scaled(gram, 1 / tokens), absolute: scaled(absolute, 1 / tokens) },
+      { gram: scaled(gram, 1 / tokens), absolute: scaled(absolute, 1 / tokens), sample, sampledTokens },
     ]),
   );
   const smoothing = noSmoothing();
@@ -102,10 +105,10 @@ export async function quantizeLayer(
     );
   }
 
-  const linears = await quantizeShared(context, layer, means, smoothing);
+  const { linears, energy } = await quantizeShared(context, layer, means, smoothing);
   const gatesAndUps =
     routing === null || experts.length === 0
-      ? []
+      ? { experts: [], energy: noEnergy(context.sample.languages.length) }
       : await quantizeGatesAndUps(
           context,
           layer,
@@ -114,7 +117,7 @@ export async function quantizeLayer(
           routing,
           smoothing,
         );
-  const byExpert = new Map(gatesAndUps.map(({ expert, linears: own }) => [expert, own]));
+  const byExpert = new Map(gatesAndUps.experts.map(({ expert, linears: own }) => [expert, own]));
   const downScales = new Map(
     experts.flatMap(({ expert, upScales }) => (upScales === null ? [] : [[expert, upScales] as const])),
   );
@@ -127,6 +130,7 @@ export async function quantizeLayer(
     tensors: [...all.flatMap(({ tensors }) => tensors), ...rewriteTensors(context, layer, smoothing)],
     report: {
       layer: layer.index,
+      languageErrors: relativeErrors(addEnergy(energy, gatesAndUps.energy), context.sample.languages),
       edges,
       linears: linears.map(({ module, relativeError }) => ({ module, relativeError })),
       experts: experts.map(({ expert, tokens: count, ownShare, downRatio, linears: down }) => ({
@@ -143,6 +147,8 @@ export async function quantizeLayer(
 interface Mean {
   readonly gram: Float32Array;
   readonly absolute: Float32Array;
+  readonly sample: Float32Array;
+  readonly sampledTokens: Int32Array;
 }
 
 type Settle = (edge: SmoothingEdge, candidates: readonly ScaleCandidate[], losses: Float64Array) => void;
@@ -253,13 +259,13 @@ async function searchExperts(
 }
 
 async function quantizeGatesAndUps(
-  { lanes, state }: QuantizeContext,
+  { lanes, state, sample }: QuantizeContext,
   layer: LayerPlan,
   edge: SmoothingEdge | null,
   layerGram: Float32Array,
   { assignments, moe }: LayerRouting,
   smoothing: Smoothing,
-): Promise<readonly { readonly expert: number; readonly linears: readonly LinearResult[] }[]> {
+): Promise<CalibrationJobs['quantizeExperts']['result']> {
   const { expertsInput, routing } = state;
   const scales = edge === null ? null : (smoothing.inputs.get(moe.experts[0]!.gate.module) ?? null);
   const parts = await Promise.all(
@@ -272,19 +278,21 @@ async function quantizeGatesAndUps(
         assignments,
         layerGram,
         scales,
+        sample,
       }),
     ),
   );
-  return parts.flat();
+  return { experts: parts.flatMap(({ experts }) => experts), energy: sumEnergy(parts, sample.languages.length) };
 }
 
 /** Everything but the routed experts, tap by tap; taps go to lanes in turn. */
 async function quantizeShared(
-  { lanes, targets }: QuantizeContext,
+  { lanes, targets, sample }: QuantizeContext,
   layer: LayerPlan,
   means: ReadonlyMap<Tap, Mean>,
   smoothing: Smoothing,
-): Promise<readonly LinearResult[]> {
+): Promise<CalibrationJobs['quantizeLinears']['result']> {
+  const languageOf = new Map(Array.from(sample.tokens, (token, i) => [token, sample.languageOf[i]!] as const));
   const jobs = [...linearsByTap(layer)]
     .map(([tap, linears]) => ({ tap, modules: modulesOf(linears, targets) }))
     .filter(({ modules }) => modules.length > 0);
@@ -294,6 +302,11 @@ async function quantizeShared(
         layer: layer.index,
         modules,
         gram: means.get(tap)!.gram,
+        sampled: {
+          rows: means.get(tap)!.sample,
+          languageOf: Uint16Array.from(means.get(tap)!.sampledTokens, (token) => languageOf.get(token)!),
+        },
+        languages: sample.languages.length,
         inputScales: smoothing.inputs.get(modules[0]!) ?? null,
         outputScales: Object.fromEntries(
           modules.flatMap((module) =>
@@ -303,7 +316,17 @@ async function quantizeShared(
       }),
     ),
   );
-  return results.flat();
+  return { linears: results.flatMap(({ linears }) => linears), energy: sumEnergy(results, sample.languages.length) };
+}
+
+function sumEnergy(parts: readonly { readonly energy: LanguageEnergy }[], languages: number): LanguageEnergy {
+  return parts.reduce((sum, { energy }) => addEnergy(sum, energy), noEnergy(languages));
+}
+
+function relativeErrors({ signal, error }: LanguageEnergy, languages: readonly string[]): Record<string, number> {
+  return Object.fromEntries(
+    languages.flatMap((language, i) => (signal[i]! > 0 ? [[language, Math.sqrt(error[i]! / signal[i]!)]] : [])),
+  );
 }
 
 /** Each expert's up was divided in its lane; its bias, if any, is divided here. */

@@ -13,6 +13,7 @@ import { planModel } from '../model/registry.js';
 import type { Sequence } from '../mix/sequence.js';
 import { assignExperts, createPassState, embedTokens, layOut, runLayerBlocks, type SpillPath } from './layer-pass.js';
 import { startModelLanes, type LaneOptions } from './lanes.js';
+import { sampleLanguages } from './language-sample.js';
 import { outputFormat } from './output-format.js';
 import { planOutput, type OutputPlan } from './output-plan.js';
 import type { QuantizeContext } from './quantize-context.js';
@@ -61,7 +62,15 @@ export async function* quantizeModel(options: QuantizeOptions): AsyncGenerator<Q
   const lanes = await startModelLanes(options.model, options, settings);
   try {
     const state = createPassState(plan, layOut(options.sequences), lanes.count, options.spill);
-    const context: QuantizeContext = { lanes, checkpoint, plan, settings, targets, state };
+    const context: QuantizeContext = {
+      lanes,
+      checkpoint,
+      plan,
+      settings,
+      targets,
+      state,
+      sample: sampleLanguages(options.sequences),
+    };
     const run = await openRunState(output, plan.layers.length, state, options.existing === 'resume');
     yield { kind: 'planned', plan, targets, resumedLayers: run.finishedLayers };
     const reports: LayerReport[] = [];
@@ -99,7 +108,7 @@ async function* runLayer(
 ): AsyncGenerator<QuantizeEvent, LayerReport> {
   const { lanes, plan, state, targets } = context;
   const layer = plan.layers[index]!;
-  const sums = await runLayerBlocks(lanes, state, index, wantedTaps(layer, targets));
+  const sums = await runLayerBlocks(lanes, state, index, wantedTaps(layer, targets), context.sample.tokens);
   const routing = assignExperts(plan, state, index);
   if (routing !== null) yield { kind: 'routing', layer: index, batch: routing.batch };
   const { tensors, report } = await quantizeLayer(context, layer, sums, routing);

@@ -16,16 +16,25 @@ export interface BlockContext {
   readonly taps: ReadonlySet<Tap>;
   /** [rows, 1]: 1 for a token of a sequence, 0 for padding. Statistics see tokens only. */
   readonly valid: () => Value;
+  /** Rows whose inputs a tap returns as they are, as whole numbers in f32: exact up to 2²⁴ rows of a batch. */
+  readonly sampleRows: () => Value;
 }
 
 export function createBlockContext(taps: ReadonlySet<Tap>): BlockContext {
   const graph = createGraphBuilder();
   let valid: Value | null = null;
-  return { graph, bindings: new Map(), taps, valid: () => (valid ??= graph.input('valid', 2)) };
+  let sampleRows: Value | null = null;
+  const INT64 = 7;
+  return {
+    graph,
+    bindings: new Map(),
+    taps,
+    valid: () => (valid ??= graph.input('valid', 2)),
+    sampleRows: () => (sampleRows ??= graph.node('Cast', [graph.input('sample_rows', 1)], { to: INT64 })),
+  };
 }
 
 export function bind(context: BlockContext, name: string, rank: number, binding: Binding): Value {
-  if (context.bindings.has(name)) return name as Value;
   context.bindings.set(name, binding);
   return context.graph.input(name, rank);
 }
@@ -63,13 +72,14 @@ export function norm(context: BlockContext, name: string, plan: NormPlan, x: Val
 
 /**
  * Where `name` is wanted: outputs `gram.<name>` = XᵀX added to the graph input of the same name, and `abs.<name>` =
- * Σ|x| over the tokens of x [rows, features].
+ * Σ|x| over the tokens of x [rows, features], and `sample.<name>`, the rows of x that `sample_rows` names.
  */
 export function tap(context: BlockContext, name: Tap, x: Value): void {
   if (!context.taps.has(name)) return;
   const { graph } = context;
   const masked = graph.node('Mul', [x, context.valid()]);
   accumulate(graph, name, masked);
+  graph.output(`sample.${name}`, graph.node('Gather', [x, context.sampleRows()], { axis: 0 }));
 }
 
 /** The statistics of x [rows, features], all of whose rows are tokens. */
@@ -83,7 +93,15 @@ export function reshape(graph: GraphBuilder, x: Value, shape: readonly number[])
   return graph.node('Reshape', [x, graph.integers(shape)]);
 }
 
+type Sizes2 = readonly [number, number];
+type Sizes3 = readonly [number, number, number];
+type Sizes4 = readonly [number, number, number, number];
+
 /** Splits x along an axis into parts of the given sizes. */
+export function split(graph: GraphBuilder, x: Value, sizes: Sizes2, axis: number): [Value, Value];
+export function split(graph: GraphBuilder, x: Value, sizes: Sizes3, axis: number): [Value, Value, Value];
+export function split(graph: GraphBuilder, x: Value, sizes: Sizes4, axis: number): [Value, Value, Value, Value];
+export function split(graph: GraphBuilder, x: Value, sizes: readonly number[], axis: number): Value[];
 export function split(graph: GraphBuilder, x: Value, sizes: readonly number[], axis: number): Value[] {
   return graph.nodes('Split', [x, graph.integers(sizes)], sizes.length, { axis });
 }

@@ -26,6 +26,16 @@ export function quantizationResult(
         ),
       })),
     ),
-    languageErrors: null,
+    languageErrors: languageErrors(reports),
+  };
+}
+
+function languageErrors(reports: QuantizeOutcome['reports']): QuantizationResult['languageErrors'] {
+  const languages = [...new Set(reports.flatMap(({ languageErrors: errors }) => Object.keys(errors)))].sort();
+  if (languages.length === 0) return null;
+  return {
+    languages,
+    layers: reports.map(({ layer }) => layer),
+    relativeError: languages.map((language) => reports.map(({ languageErrors: errors }) => errors[language] ?? 0)),
   };
 }

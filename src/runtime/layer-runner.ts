@@ -24,6 +24,10 @@ export interface LoadedLayer {
   run(batch: Batch, hidden: RowStore, experts: ExpertsInput | null): Promise<void>;
   /** The statistics gathered so far. */
   readonly sums: ReadonlyMap<Tap, TapSums>;
+  /** Inputs of the sampled tokens, in the order the batches met them. */
+  readonly samples: ReadonlyMap<Tap, readonly Float32Array[]>;
+  /** The sampled tokens in that order. */
+  readonly sampledTokens: readonly number[];
 }
 
 /** Where a layer with experts leaves what they need. */
@@ -46,6 +50,7 @@ export function loadLayer(
   reader: WeightReader,
   sessions: SessionCache,
   taps: ReadonlySet<Tap> = new Set(),
+  sample: Int32Array = new Int32Array(0),
 ): LoadedLayer {
   const { hiddenSize } = plan;
   const graphs = new Map<number, BlockContext>();
@@ -58,9 +63,13 @@ export function loadLayer(
   const moe = layer.feedForward.kind === 'moe' ? layer.feedForward : null;
   const correction = moe === null ? null : loadCorrection(moe, reader);
   const sums = new Map<Tap, TapSums>();
+  const samples = new Map<Tap, Float32Array[]>();
+  const sampledTokens: number[] = [];
   const positions = new Map<number, Record<string, Feed>>();
   return {
     sums,
+    samples,
+    sampledTokens,
     async run(batch, hidden, experts) {
       const { sequences, length } = batch;
       const graph = graphFor(headParts(layer.mixer, sequences.length, length));
@@ -69,15 +78,25 @@ export function loadLayer(
       sequences.forEach(({ row, length: own }, i) => hidden.read(row, own, values, i * length * hiddenSize));
       let position = positions.get(length);
       if (position === undefined) positions.set(length, (position = positionFeeds(layer, length)));
-      const feeds = {
+      const feeds: Record<string, Feed> = {
         ...weights,
         ...position,
         ...statisticsFeeds(graph, sums),
         hidden: { data: values, shape: [sequences.length, length, hiddenSize] },
         ...(graph.graph.inputs.includes('valid') ? { valid: validRows(batch) } : {}),
       };
+      const picked = sampledRows(batch, sample);
+      if (graph.graph.inputs.includes('sample_rows')) {
+        feeds['sample_rows'] = { data: Float32Array.from(picked.rows), shape: [picked.rows.length] };
+      }
       const results = await sessions.run(graph, feeds);
       collectSums(results, sums);
+      sampledTokens.push(...picked.tokens);
+      for (const tap of taps) {
+        const own = samples.get(tap) ?? [];
+        own.push(results[`sample.${tap}`]!);
+        samples.set(tap, own);
+      }
       const out = results['hidden_out']!;
       const logits = results['router.logits'];
       const input = results['experts.input'];
@@ -99,6 +118,33 @@ function loadCorrection(moe: MoePlan, reader: WeightReader): Float32Array | null
   const { rule } = moe;
   const name = rule.kind === 'sigmoid' || rule.kind === 'softmax-corrected' ? rule.correctionBias : null;
   return name === null ? null : reader.raw(name);
+}
+
+/** The sampled tokens of a batch, and the batch's rows that they are. */
+function sampledRows(
+  { sequences, length }: Batch,
+  sample: Int32Array,
+): { readonly tokens: number[]; readonly rows: number[] } {
+  const tokens: number[] = [];
+  const rows: number[] = [];
+  sequences.forEach(({ row, length: own }, i) => {
+    for (let at = lowerBound(sample, row); at < sample.length && sample[at]! < row + own; at++) {
+      tokens.push(sample[at]!);
+      rows.push(i * length + sample[at]! - row);
+    }
+  });
+  return { tokens, rows };
+}
+
+/** First index whose value is at least `value`, in rising values. */
+function lowerBound(values: Int32Array, value: number): number {
+  let [low, high] = [0, values.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (values[middle]! < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function validRows({ sequences, length }: Batch): Feed {
