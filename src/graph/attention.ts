@@ -67,15 +67,16 @@ function project(
   const { heads, keyValueHeads, headDim, projections } = plan;
   if (projections.kind === 'fused') {
     const joint = linear(context, 'query_key_value', projections.queryKeyValue, x);
-    const widths = [heads * headDim, keyValueHeads * headDim, keyValueHeads * headDim];
-    return [...(split(graph, joint, widths, 1) as [Value, Value, Value]), null];
+    const [queryWidth, width] = [heads * headDim, keyValueHeads * headDim];
+    return [...split(graph, joint, [queryWidth, width, width], 1), null];
   }
   let query = linear(context, 'query', projections.query, x);
   let gate: Value | null = null;
   if (plan.outputGate) {
     const perHead = reshape(graph, query, [-1, heads, 2 * headDim]);
-    const parts = split(graph, perHead, [headDim, headDim], 2);
-    [query, gate] = parts.map((part) => reshape(graph, part, [-1, heads * headDim])) as [Value, Value];
+    const [queries, gates] = split(graph, perHead, [headDim, headDim], 2);
+    query = reshape(graph, queries, [-1, heads * headDim]);
+    gate = reshape(graph, gates, [-1, heads * headDim]);
   }
   return [query, linear(context, 'key', projections.key, x), linear(context, 'value', projections.value, x), gate];
 }
@@ -105,15 +106,12 @@ export function joinHeads(context: BlockContext, x: Value, width: number): Value
 /** Rotary positions on [batch, heads, length, dim]; the trailing dim − rotaryDim features pass unchanged. */
 export function rotate(context: BlockContext, x: Value, interleaved: boolean, rotaryDim: number, dim: number): Value {
   const { graph } = context;
-  const [cos, sin] = [
-    graph.inputs.includes('cos') ? ('cos' as Value) : graph.input('cos', 2),
-    graph.inputs.includes('sin') ? ('sin' as Value) : graph.input('sin', 2),
-  ];
+  const [cos, sin] = [graph.input('cos', 2), graph.input('sin', 2)];
   const positions = rotaryPositions(context);
   const turn = (part: Value): Value =>
     graph.node('RotaryEmbedding', [part, positions, cos, sin], { interleaved: interleaved ? 1 : 0 });
   if (rotaryDim === dim) return turn(x);
-  const [rotated, rest] = split(graph, x, [rotaryDim, dim - rotaryDim], 3) as [Value, Value];
+  const [rotated, rest] = split(graph, x, [rotaryDim, dim - rotaryDim], 3);
   return graph.node('Concat', [turn(rotated), rest], { axis: 3 });
 }
 

@@ -34,7 +34,7 @@ const IR_VERSION = 10n;
  * expert of the same shape.
  */
 export interface GraphBuilder {
-  /** An f32 graph input of the given rank; dimensions are dynamic. */
+  /** An f32 graph input of the given rank, one per name; dimensions are dynamic. */
   input(name: string, rank: number): Value;
   /** A constant baked into the graph. */
   floats(values: readonly number[], shape?: readonly number[]): Value;
@@ -84,7 +84,7 @@ export function createGraphBuilder(): GraphBuilder {
   let nodes: NodeProto[] = [];
   const initializers: TensorProto[] = [];
   let count = 0;
-  const fresh = (): Value => `v${count++}` as Value;
+  const fresh = (): Value => named(`v${count++}`);
   const constant = (tensor: Omit<Partial<TensorProto>, '$typeName' | '$unknown'>): Value => {
     const name = fresh();
     initializers.push(create(TensorProtoSchema, { ...tensor, name }));
@@ -92,8 +92,8 @@ export function createGraphBuilder(): GraphBuilder {
   };
   const builder: GraphBuilder = {
     input(name, rank) {
-      inputs.push(valueInfo(name, rank));
-      return name as Value;
+      if (!builder.inputs.includes(name)) inputs.push(valueInfo(name, rank));
+      return named(name);
     },
     floats: (values, shape = [values.length]) =>
       constant({ dataType: TensorProto_DataType.FLOAT, dims: shape.map(BigInt), floatData: [...values] }),
@@ -118,15 +118,15 @@ export function createGraphBuilder(): GraphBuilder {
       const outer = nodes;
       nodes = [];
       const results = step(arguments_.slice(0, states.length), arguments_.slice(states.length));
-      const named = [...results.states, ...results.outputs];
+      const stepResults = [...results.states, ...results.outputs];
       const body = create(GraphProtoSchema, {
         name: fresh(),
         node: nodes,
         input: arguments_.map((name) => valueInfo(name, null)),
-        output: named.map((name) => valueInfo(name, null)),
+        output: stepResults.map((name) => valueInfo(name, null)),
       });
       nodes = outer;
-      const values = builder.nodes('Scan', [...states, ...sequences], named.length, {
+      const values = builder.nodes('Scan', [...states, ...sequences], stepResults.length, {
         body,
         num_scan_inputs: sequences.length,
       });
@@ -163,6 +163,10 @@ export function createGraphBuilder(): GraphBuilder {
       ),
   };
   return builder;
+}
+
+function named(name: string): Value {
+  return name as Value;
 }
 
 function valueInfo(name: string, rank: number | null): ValueInfoProto {

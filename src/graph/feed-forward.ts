@@ -11,7 +11,7 @@ export function dense(context: BlockContext, name: string, plan: DensePlan, x: V
   if (plan.projections.kind === 'fused') {
     const joint = linear(context, `${name}.gate_up`, plan.projections.gateUp, x);
     const width = plan.projections.gateUp.outFeatures / 2;
-    [gate, up] = split(graph, joint, [width, width], 1) as [Value, Value];
+    [gate, up] = split(graph, joint, [width, width], 1);
   } else {
     gate = linear(context, `${name}.gate`, plan.projections.gate, x);
     up = linear(context, `${name}.up`, plan.projections.up, x);

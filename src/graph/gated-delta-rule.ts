@@ -86,7 +86,7 @@ function chunkStep(graph: GraphBuilder) {
   const visible = square(graph, (i, j) => (j > i ? HIDDEN : 0));
   const earlier = square(graph, (i, j) => (j < i ? 1 : 0));
   return ([state]: readonly Value[], items: readonly Value[]): { states: Value[]; outputs: Value[] } => {
-    const [query, key, value, beta, logDecay] = items as [Value, Value, Value, Value, Value];
+    const [query, key, value, beta, logDecay] = [items[0]!, items[1]!, items[2]!, items[3]!, items[4]!];
     // e^(c_i − c_j) is what a token i sees of what token j wrote, e^(c_i) what it sees of the state before the chunk.
     const sums = graph.node('CumSum', [logDecay, graph.integers([-1])]);
     const decays = graph.node('Exp', [graph.node('Add', [graph.node('Sub', [column(sums), row(sums)]), visible])]);

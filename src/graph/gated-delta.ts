@@ -23,7 +23,7 @@ export function gatedDelta(
   const signal = channelsFirst(context, sequences(context, mixed, batchAndLength, width));
   const convolution = { ...plan.convolution, bias: null };
   const convolved = silu(context, causalConvolution(context, convolution, width, signal));
-  const [query, key, value] = split(graph, convolved, [keyWidth, keyWidth, valueWidth], 1) as [Value, Value, Value];
+  const [query, key, value] = split(graph, convolved, [keyWidth, keyWidth, valueWidth], 1);
   const out = gatedDeltaRule(context, plan, {
     query,
     key,
@@ -62,21 +62,20 @@ function project(context: BlockContext, plan: GatedDeltaPlan, x: Value): Project
     };
   }
   const repeat = valueHeads / keyHeads;
-  const perHead = (joint: Value, sizes: readonly number[]): Value[] => {
-    const size = sizes.reduce((sum, part) => sum + part, 0);
-    return split(graph, reshape(graph, joint, [-1, keyHeads, size]), sizes, 2).map((part, i) =>
-      reshape(graph, part, [-1, keyHeads * sizes[i]!]),
-    );
-  };
+  const perHead = (joint: Value, size: number): Value => reshape(graph, joint, [-1, keyHeads, size]);
+  const flat = (part: Value, size: number): Value => reshape(graph, part, [-1, keyHeads * size]);
+  const values = repeat * valueDim;
   const joint = linear(context, 'query_key_value_z', projections.qkvz, x);
-  const [query, key, value, z] = perHead(joint, [keyDim, keyDim, repeat * valueDim, repeat * valueDim]) as [
-    Value,
-    Value,
-    Value,
-    Value,
-  ];
-  const [b, a] = perHead(linear(context, 'ba', projections.ba, x), [repeat, repeat]) as [Value, Value];
-  return { mixed: graph.node('Concat', [query, key, value], { axis: 1 }), z, b, a };
+  const sizes = [keyDim, keyDim, values, values] as const;
+  const [query, key, value, z] = split(graph, perHead(joint, 2 * keyDim + 2 * values), sizes, 2);
+  const [b, a] = split(graph, perHead(linear(context, 'ba', projections.ba, x), 2 * repeat), [repeat, repeat], 2);
+  const mixed = [flat(query, keyDim), flat(key, keyDim), flat(value, values)];
+  return {
+    mixed: graph.node('Concat', mixed, { axis: 1 }),
+    z: flat(z, values),
+    b: flat(b, repeat),
+    a: flat(a, repeat),
+  };
 }
 
 /** −e^A·softplus(a + bias): the logarithm of what a token leaves of the state before it. */

@@ -22,16 +22,16 @@ export function latentAttention(
   const turn = (part: Value): Value => rotate(context, part, interleaved, rotaryDim, rotaryDim);
 
   const queryHeads = splitHeads(context, queries(context, plan, x), batchAndLength, heads, keyDim);
-  const [plainQuery, rotaryQuery] = split(graph, queryHeads, [plainDim, rotaryDim], 3) as [Value, Value];
+  const [plainQuery, rotaryQuery] = split(graph, queryHeads, [plainDim, rotaryDim], 3);
   const query = graph.node('Concat', [plainQuery, turn(rotaryQuery)], { axis: 3 });
 
   const compressed = linear(context, 'key_value_down', plan.keyValueDown, x);
-  const [latent, sharedKey] = split(graph, compressed, [latentDim, rotaryDim], 1) as [Value, Value];
+  const [latent, sharedKey] = split(graph, compressed, [latentDim, rotaryDim], 1);
   const normed = norm(context, 'key_value_norm', plan.keyValueNorm, latent);
   tap(context, 'latent-key-value', normed);
   const expanded = linear(context, 'key_value_up', plan.keyValueUp, normed);
   const keyValueHeads = splitHeads(context, expanded, batchAndLength, heads, plainDim + valueDim);
-  const [plainKey, value] = split(graph, keyValueHeads, [plainDim, valueDim], 3) as [Value, Value];
+  const [plainKey, value] = split(graph, keyValueHeads, [plainDim, valueDim], 3);
   const rotaryKey = turn(splitHeads(context, sharedKey, batchAndLength, 1, rotaryDim));
   const spread = graph.node('Expand', [rotaryKey, graph.integers([1, heads, 1, 1])]);
   const key = graph.node('Concat', [plainKey, spread], { axis: 3 });

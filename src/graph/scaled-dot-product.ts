@@ -1,4 +1,4 @@
-import type { MixerPlan } from '../model/plan.js';
+import type { AttentionPlan, LatentAttentionPlan, MixerPlan } from '../model/plan.js';
 import { bind, reshape, split, type BlockContext } from './context.js';
 import type { Value } from './builder.js';
 
@@ -15,16 +15,22 @@ export interface DotProduct {
 }
 
 /**
- * Score values of one part of the heads: 128 MiB of f32, and the softmax needs as much again. Longer sequences are
- * worked off in more parts, one after the other.
+ * Score values of one part of the heads, 16 MiB of f32; longer sequences are worked off in more parts, one after the
+ * other. glibc maps larger blocks anew for every use, and clearing their pages costs more than the products: 32 heads of
+ * 2,048 tokens took 1.6 s in one part, 0.6 s in 32.
  */
-const SCORE_BUDGET = 32 * 2 ** 20;
+const SCORE_BUDGET = 4 * 2 ** 20;
+
+type HeadCounts =
+  | Pick<AttentionPlan, 'kind' | 'heads' | 'keyValueHeads'>
+  | Pick<LatentAttentionPlan, 'kind' | 'heads'>
+  | { readonly kind: Exclude<MixerPlan['kind'], 'attention' | 'latent-attention'> };
 
 /**
  * In how many parts a mixer's heads are processed so that the scores of `sequences` × `length` tokens stay within a
  * budget: whole groups of heads where that suffices, else parts of a group, at most one head at a time.
  */
-export function headParts(mixer: MixerPlan, sequences: number, length: number, budget = SCORE_BUDGET): number {
+export function headParts(mixer: HeadCounts, sequences: number, length: number, budget = SCORE_BUDGET): number {
   if (mixer.kind !== 'attention' && mixer.kind !== 'latent-attention') return 1;
   const keyValueHeads = mixer.kind === 'attention' ? mixer.keyValueHeads : mixer.heads;
   const group = mixer.heads / keyValueHeads;
@@ -58,20 +64,16 @@ export function scaledDotProduct(
   const group = heads / keyValueHeads;
   const mask = graph.input('mask', 2);
   const sinks = plan.sinks === null ? null : bindSinks(context, plan.sinks, keyValueHeads, group);
-  const [q, k, v] = [
-    reshape(graph, query, [0, keyValueHeads, group, -1, keyDim]),
-    reshape(graph, key, [0, keyValueHeads, 1, -1, keyDim]),
-    reshape(graph, value, [0, keyValueHeads, 1, -1, valueDim]),
-  ];
   const outer = Math.min(parts, keyValueHeads);
   const inner = parts / outer;
   const apart = (x: Value, count: number, size: number, axis: number): Value[] =>
     count === 1 ? [x] : split(graph, x, Array<number>(count).fill(size / count), axis);
-  const [queries, keys, values] = [q, k, v].map((x) => apart(x, outer, keyValueHeads, 1)) as [
-    Value[],
-    Value[],
-    Value[],
-  ];
+  /** [batch, perGroup·keyValueHeads, length, dim] → parts of [batch, keyValueHeads, perGroup, length, dim]. */
+  const grouped = (x: Value, perGroup: number, dim: number): Value[] =>
+    apart(reshape(graph, x, [0, keyValueHeads, perGroup, -1, dim]), outer, keyValueHeads, 1);
+  const queries = grouped(query, group, keyDim);
+  const keys = grouped(key, 1, keyDim);
+  const values = grouped(value, 1, valueDim);
   const sinkParts = sinks === null ? null : apart(sinks, outer, keyValueHeads, 0);
   const mixed = queries.map((queryPart, i) => {
     const innerSinks = sinkParts === null ? null : apart(sinkParts[i]!, inner, group, 1);

@@ -20,7 +20,7 @@ export function shortConvolution(
     linear(context, 'convolution_input', plan.input, x),
     [channels, channels, channels],
     1,
-  ) as [Value, Value, Value];
+  );
   const gated = sequences(context, graph.node('Mul', [before, signal]), batchAndLength, channels);
   const convolved = causalConvolution(context, plan.convolution, channels, channelsFirst(context, gated));
   const back = graph.node('Transpose', [convolved], { perm: [0, 2, 1] });

@@ -91,13 +91,16 @@ function noise(seed: number): () => number {
   };
 }
 
+function fill(count: number, next: () => number): Float32Array {
+  return Float32Array.from({ length: count }, next);
+}
+
 function randomOperands(
   sizes: Sizes,
   { beta = () => 0.5, logDecay = () => -0.1 }: { readonly beta?: () => number; readonly logDecay?: () => number } = {},
 ): Operands {
   const { batch, length, keyHeads, valueHeads, keyDim, valueDim } = sizes;
   const random = noise(length);
-  const fill = (count: number, next: () => number) => Float32Array.from({ length: count }, next);
   return {
     query: fill(batch * length * keyHeads * keyDim, random),
     key: fill(batch * length * keyHeads * keyDim, random),

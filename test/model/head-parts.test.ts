@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../src/checkpoint/open.js';
 import { layerGraph } from '../../src/graph/layer.js';
 import { headParts } from '../../src/graph/scaled-dot-product.js';
-import type { AttentionPlan, LatentAttentionPlan } from '../../src/model/plan.js';
 import { planModel } from '../../src/model/registry.js';
 import { positionFeeds } from '../../src/runtime/positions.js';
 import { createSessionCache } from '../../src/runtime/sessions.js';
@@ -10,8 +9,8 @@ import { createWeightReader, loadBindings } from '../../src/runtime/weights.js';
 import { folder } from './folders.js';
 
 describe('how many parts', () => {
-  const grouped = { kind: 'attention', heads: 48, keyValueHeads: 8 } as AttentionPlan;
-  const latent = { kind: 'latent-attention', heads: 128 } as LatentAttentionPlan;
+  const grouped = { kind: 'attention', heads: 48, keyValueHeads: 8 } as const;
+  const latent = { kind: 'latent-attention', heads: 128 } as const;
 
   it.each([
     ['a short sequence is one part', grouped, 1, 256, 1],
@@ -21,10 +20,11 @@ describe('how many parts', () => {
     ['latent attention has a key for every head', latent, 1, 8192, 128],
     ['a single head is the least', grouped, 1, 65_536, 48],
   ] as const)('%s', (_name, mixer, sequences, length, wanted) => {
-    const parts = headParts(mixer, sequences, length);
+    const budget = 32 * 2 ** 20;
+    const parts = headParts(mixer, sequences, length, budget);
     expect(parts).toBe(wanted);
     const scores = (sequences * mixer.heads * length * length) / parts;
-    expect(scores <= 32 * 2 ** 20 || parts === mixer.heads).toBe(true);
+    expect(scores <= budget || parts === mixer.heads).toBe(true);
   });
 });
 
