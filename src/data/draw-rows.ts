@@ -1,4 +1,4 @@
-import type { ResolvedSource } from './resolve-source.js';
+import type { ResolvedSource } from './resolved-source.js';
 import type { Row, RowFile } from './row.js';
 import { createRandom, drawFromStream, drawIndices } from './sampling.js';
 

@@ -2,7 +2,8 @@ import { InputError } from '../errors.js';
 import { drawRows } from './draw-rows.js';
 import { detectSchema, normalizeRow } from './normalize.js';
 import { createRecordIds, PROVENANCE_COLUMNS, provenanceOf } from './provenance.js';
-import { resolveSource, type ResolvedSource } from './resolve-source.js';
+import { resolveSource } from './resolve-source.js';
+import type { ResolvedSource } from './resolved-source.js';
 import type { Row, RowFile } from './row.js';
 import type { Sample } from './sample.js';
 import { schemaNamed } from './schemas/index.js';
@@ -31,7 +32,7 @@ export async function* readSource(spec: SourceSpec, options: ReadSourceOptions):
     samples: spec.samples ?? 'all',
     seed: options.seed,
     stream: [spec.dataset, spec.subset, spec.split].join('\u0000'),
-    columns: (file) => neededColumns(file, schema, spec),
+    columns: columnFinder(schema, spec),
     signal: options.signal,
   });
   for await (const { row, file } of rows) {
@@ -83,13 +84,25 @@ function contextOf(row: Row, file: RowFile, spec: SourceSpec): RowContext {
   return { row: value, columns: spec.columns ?? null, columnar: file.columnar };
 }
 
-/** What the schema of the first row reads, so that the rest of a wide table stays on the disk or the server. */
+/** What the schema of a first row reads, so that the rest of a wide table stays on the disk or the server. */
+function columnFinder(schema: Schema | null, spec: SourceSpec) {
+  const found = new Map<string, readonly string[] | null>();
+  return async (file: RowFile): Promise<readonly string[] | null> => {
+    if (file.columns === null || file.rowCount === null || file.rowCount === 0) return null;
+    const key = file.columns.join('\u0000');
+    const known = found.get(key);
+    if (known !== undefined) return known;
+    const needed = await neededColumns(file, schema, spec);
+    found.set(key, needed);
+    return needed;
+  };
+}
+
 async function neededColumns(
   file: RowFile,
   schema: Schema | null,
   spec: SourceSpec,
 ): Promise<readonly string[] | null> {
-  if (file.columns === null || file.rowCount === null || file.rowCount === 0) return null;
   for await (const row of file.rows({ selection: [0], columns: null })) {
     try {
       const context = contextOf(row, file, spec);

@@ -1,30 +1,45 @@
-import { stat } from 'node:fs/promises';
-import { readdir } from 'node:fs/promises';
+import { readFile, readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { InputError } from '../errors.js';
 import { builtinPath, isBuiltin } from './builtin.js';
 import { fileBytes } from './byte-source.js';
-import type { RowFile } from './row.js';
+import { findDataFiles } from './data-files.js';
+import { parseHubId } from './hub/open-repository.js';
+import { resolveHubSource } from './hub-source.js';
+import type { ResolvedSource } from './resolved-source.js';
 import type { ReadSourceOptions, SourceSpec } from './source-spec.js';
-import { isDataFile, openRows } from './storage/open-file.js';
+import { openRows } from './storage/open-file.js';
+import { savedDatasetFiles } from './storage/saved-dataset.js';
 
-/** A source found: its files, not opened yet, and what is known of all its rows. */
-export interface ResolvedSource {
-  readonly revision: string | null;
-  readonly license: string | null;
-  readonly files: readonly { readonly name: string; readonly open: () => Promise<RowFile> }[];
-}
-
-/** Finds what a spec names; throws InputError when there is nothing by that name. */
+/**
+ * Finds what a spec names: a built-in set, a file, a folder (as `datasets` saved it, or with data files by its card or
+ * their names), else a dataset of the Hub.
+ *
+ * @throws InputError when there is nothing by that name
+ */
 export async function resolveSource(spec: SourceSpec, options: ReadSourceOptions): Promise<ResolvedSource> {
   if (isBuiltin(spec.dataset)) return localFiles([builtinPath(spec.dataset)]);
   const path = resolve(options.baseDirectory ?? '.', spec.dataset);
   const found = await stat(path).catch(() => null);
-  if (found === null) throw new InputError(`Cannot find dataset "${spec.dataset}": no such file or folder`);
-  if (!found.isDirectory()) return localFiles([path]);
-  const names = (await readdir(path, { recursive: true })).filter(isDataFile).sort((a, b) => (a < b ? -1 : 1));
-  if (names.length === 0) throw new InputError(`Cannot read dataset "${spec.dataset}": the folder has no data files`);
-  return localFiles(names.map((name) => join(path, name)));
+  if (found !== null) return localFiles(found.isDirectory() ? await folderFiles(path, spec) : [path]);
+  if (parseHubId(spec.dataset) !== null) return resolveHubSource(spec, options);
+  throw new InputError(
+    `Cannot find dataset "${spec.dataset}": no file or folder "${path}", and no Hub id (org/name[@revision])`,
+  );
+}
+
+async function folderFiles(folder: string, spec: SourceSpec): Promise<string[]> {
+  const saved = await savedDatasetFiles(folder, spec.split);
+  if (saved !== null) return saved;
+  const entries = await readdir(folder, { recursive: true });
+  const found = findDataFiles({
+    dataset: spec.dataset,
+    files: entries.map((path) => path.replaceAll('\\', '/')),
+    readme: await readFile(join(folder, 'README.md'), 'utf8').catch(() => null),
+    subset: spec.subset,
+    split: spec.split,
+  });
+  return found.map((path) => join(folder, path));
 }
 
 function localFiles(paths: readonly string[]): ResolvedSource {

@@ -1,3 +1,5 @@
+import type { HubOptions } from './hub/settings.js';
+
 /** A source as a recipe names it; the keys are the recipe's, in camel case. */
 export interface SourceSpec {
   /** `builtin:NAME`, a file or folder, or a Hub id, `org/name[@revision]`. */
@@ -26,6 +28,7 @@ export interface ReadSourceOptions {
   readonly seed: number;
   /** Relative paths start here; else at the working directory. */
   readonly baseDirectory?: string | undefined;
+  readonly hub?: HubOptions | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: ((event: SourceEvent) => void) | undefined;
 }
@@ -37,6 +40,13 @@ export type SourceEvent =
       readonly revision: string | null;
       readonly license: string | null;
       readonly files: readonly string[];
+    }
+  | {
+      readonly type: 'download';
+      readonly source: string;
+      readonly file: string;
+      readonly bytes: number;
+      readonly totalBytes: number;
     }
   | {
       /** A row that `onError: 'skip'` passed over. */

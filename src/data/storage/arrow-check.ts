@@ -17,9 +17,8 @@ export function checkData(data: Data): void {
   } else if (children.length > 0) {
     for (const child of children) if (child.length < length) throw new Error('a struct has members of unequal lengths');
   } else if (length > 0 && bytes !== undefined) {
-    // Booleans have eight values a byte; everything else has at least one element each.
-    const bits =
-      data.type.toString() === 'Bool' ? bytes.length * 8 : Math.floor(bytes.length / Math.max(data.stride, 1));
+    // Booleans have eight values a byte; for bytes themselves this is merely lenient.
+    const bits = bytes instanceof Uint8Array ? bytes.length * 8 : Math.floor(bytes.length / Math.max(data.stride, 1));
     if (bits < length) throw new Error(`a column of ${length} values has ${bits}`);
   }
   for (const child of children) checkData(child);

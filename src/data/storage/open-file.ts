@@ -23,7 +23,8 @@ const OPENERS: ReadonlyMap<string, Opener> = new Map<string, Opener>([
 
 export const DATA_FILE_ENDINGS: readonly string[] = [...OPENERS.keys()];
 
-function endingOf(name: string): string {
+/** The format's ending, in lower case: `jsonl` of `a.jsonl.gz`. */
+export function endingOf(name: string): string {
   return /\.([^./\\]+)(?:\.(?:gz|zst|zstd))?$/iu.exec(name)?.[1]?.toLowerCase() ?? '';
 }
 
