@@ -7,6 +7,9 @@ import type { Channel } from '../mix/sequence.js';
 export interface Coverage {
   readonly schema: 'evenkeel.coverage/1';
   readonly model: CoverageModel;
+  /** Set when another tool counted: what it did not count is empty, null or 0 (see each field). */
+  readonly imported?: { readonly format: 'imatrix' | 'moe.html'; readonly path: string };
+  /** 0 when unknown. */
   readonly tokens: number;
   readonly sequences: number;
   /** Distinct samples: the windows of one sample count once. */
@@ -48,12 +51,13 @@ export interface Lengths {
 export interface LayerCoverage {
   readonly layer: number;
   readonly experts: number;
+  /** 0 when unknown. */
   readonly topK: number;
   /** [experts] */
   readonly routed: readonly number[];
-  /** Distinct samples behind each cell, [experts]. */
+  /** Distinct samples behind each cell, [experts]; [] when unknown. */
   readonly samples: readonly number[];
-  /** Σ of routing weights, [experts]. */
+  /** Σ of routing weights, [experts]; [] when unknown. */
   readonly gateMass: readonly number[];
   /** Tokens fed to each cell against the router's choice, [experts]; they never satisfy the floor. */
   readonly forced?: readonly number[];
@@ -106,7 +110,8 @@ export interface WorstCell {
   readonly layer: number;
   readonly expert: number;
   readonly routed: number;
-  readonly samples: number;
+  /** Null when unknown. */
+  readonly samples: number | null;
   /** The languages that feed it most, at most three. */
   readonly topLanguages: readonly string[];
   readonly topSources: readonly string[];
@@ -114,7 +119,8 @@ export interface WorstCell {
 
 /** Cells that hang on one thing: when it leaves the mix, they starve. Empty cells are not counted here. */
 export interface FragileCells {
-  readonly oneSample: number;
+  /** Null when unknown. */
+  readonly oneSample: number | null;
   /** Null when the whole mix is of one source (or language). */
   readonly oneSource: number | null;
   readonly oneLanguage: number | null;

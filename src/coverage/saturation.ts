@@ -61,6 +61,17 @@ export function createSaturationCurve({ bins, tokens }: SaturationBins, floor: n
   };
 }
 
+/** The curve's end alone, where nobody kept its course. */
+export function saturationOf(totals: readonly ArrayLike<number>[], tokens: number, floor: number): Saturation {
+  const values = totals.flatMap((routed) => Array.from(routed));
+  const point = {
+    tokens,
+    atFloor: values.filter((routed) => routed >= floor).length,
+    fed: values.filter((routed) => routed > 0).length,
+  };
+  return { points: [point], ...extrapolate(totals, tokens, floor) };
+}
+
 /** Tokens at which cells reach the floor when each keeps its share: tokens · floor / routed. */
 function extrapolate(totals: readonly ArrayLike<number>[], tokens: number, floor: number): Omit<Saturation, 'points'> {
   const rising = Float64Array.from(totals.flatMap((routed) => Array.from(routed))).sort();

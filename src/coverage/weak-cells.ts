@@ -12,9 +12,9 @@ type Layers = readonly Pick<LayerCoverage, 'layer' | 'routed' | 'samples'>[];
 export function findWorst(layers: Layers, languages: Groups, sources: Groups, limit = WORST_CELLS): WorstCell[] {
   return layers
     .flatMap(({ layer, routed, samples }, l) =>
-      routed.map((count, expert) => ({ l, layer, expert, routed: count, samples: samples[expert]! })),
+      routed.map((count, expert) => ({ l, layer, expert, routed: count, samples: samples[expert] ?? null })),
     )
-    .sort((a, b) => a.routed - b.routed || a.samples - b.samples || a.l - b.l || a.expert - b.expert)
+    .sort((a, b) => a.routed - b.routed || (a.samples ?? 0) - (b.samples ?? 0) || a.l - b.l || a.expert - b.expert)
     .slice(0, limit)
     .map(({ l, ...cell }) => ({
       ...cell,
@@ -51,6 +51,7 @@ export function countFragile(
     });
     return cells;
   };
+  const counted = layers.every(({ routed, samples }) => samples.length === routed.length);
   const oneSample = layers.reduce((sum, { samples }) => sum + samples.filter((count) => count === 1).length, 0);
-  return { oneSample, oneSource: fedBy(sources), oneLanguage: fedBy(languages) };
+  return { oneSample: counted ? oneSample : null, oneSource: fedBy(sources), oneLanguage: fedBy(languages) };
 }

@@ -5,7 +5,14 @@ import { CHANNELS } from '../mix/sequence.js';
 import { saturationChart } from './html-charts.js';
 import { escapeHtml, htmlTable, type HtmlCell } from './html-escape.js';
 import type { ReportData } from './report-data.js';
-import { adviceSentence, balanceSentence, fragileSentence, saturationSentence, verdictSentence } from './sentences.js';
+import {
+  adviceSentence,
+  balanceSentence,
+  fragileSentence,
+  saturationSentence,
+  subjectSentence,
+  verdictSentence,
+} from './sentences.js';
 import { count, figure, languageName, percent, plural } from './text.js';
 
 /** Rows of a fix list's table of cells. */
@@ -15,10 +22,14 @@ export function verdictBlock(coverage: Coverage): string {
   const { verdict, summary, layers, worst } = coverage;
   const advice = adviceSentence(coverage);
   const figures: (readonly [string, string])[] = [
-    ['tokens', count(coverage.tokens)],
-    ['sequences', count(coverage.sequences)],
-    ['samples', count(coverage.samples)],
-    ['languages', count(Object.keys(coverage.languages).length)],
+    ...(coverage.tokens === 0 ? [] : ([['tokens', count(coverage.tokens)]] as const)),
+    ...(coverage.imported !== undefined
+      ? []
+      : ([
+          ['sequences', count(coverage.sequences)],
+          ['samples', count(coverage.samples)],
+          ['languages', count(Object.keys(coverage.languages).length)],
+        ] as const)),
     ...(layers.length === 0
       ? []
       : ([
@@ -30,6 +41,7 @@ export function verdictBlock(coverage: Coverage): string {
   return (
     `<div class="verdict ${verdict}"><p class="sentence"><span class="badge">${verdict === 'pass' ? '✓ PASS' : '✕ FAIL'}</span> ` +
     `${escapeHtml(verdictSentence(coverage))}</p>${advice === null ? '' : `<p>${escapeHtml(advice)}</p>`}</div>` +
+    `<p class="subject">${escapeHtml(subjectSentence(coverage))}.</p>` +
     `<dl class="figures">${figures.map(([term, value]) => `<div><dt>${escapeHtml(term)}</dt><dd>${value}</dd></div>`).join('')}</dl>`
   );
 }
@@ -79,16 +91,25 @@ export function languageSection(coverage: Coverage): string {
 export function expertSection(data: ReportData): string {
   const { coverage, quantization } = data;
   const { layers, languages, floor } = coverage;
-  const metrics = ['routed tokens', 'distinct samples', 'gate mass'];
+  const metrics =
+    coverage.imported === undefined ? ['routed tokens', 'distinct samples', 'gate mass'] : ['routed tokens'];
   if (quantization !== undefined && quantization.cells.length > 0) {
     metrics.push('relative error after quantizing', 'statistics taken from the layer');
   }
   const byTokens = Object.keys(languages).sort((a, b) => languages[b]!.tokens - languages[a]!.tokens);
   const options =
     `<optgroup label="All text">${metrics.map((label, i) => `<option value="metric:${i}">${label}</option>`).join('')}</optgroup>` +
-    `<optgroup label="Routed tokens of one language">${byTokens
-      .map((tag, i) => `<option value="language:${i}">${escapeHtml(languageName(tag))}</option>`)
-      .join('')}</optgroup>`;
+    (byTokens.length === 0
+      ? ''
+      : `<optgroup label="Routed tokens of one language">${byTokens
+          .map((tag, i) => `<option value="language:${i}">${escapeHtml(languageName(tag))}</option>`)
+          .join('')}</optgroup>`);
+  const fragile = fragileSentence(coverage);
+  const { saturation } = coverage;
+  const curve =
+    saturation === null || saturation.points.length < 2
+      ? ''
+      : `<figure>${saturationChart(saturation, coverage.summary.cells)}</figure>`;
   const layerOptions = layers.map(({ layer }, l) => `<option value="${l}">layer ${layer}</option>`).join('');
   return (
     '<section id="experts"><h2>Which experts the text reaches</h2>' +
@@ -97,12 +118,14 @@ export function expertSection(data: ReportData): string {
     `${options}</select></label><button type="button" id="next-under" hidden>Next cell under the floor</button></div>` +
     mapFigure('cell-map', 'Heat map of layers by experts') +
     `<details><summary>The same by layer, as a table</summary>${layerTable(coverage)}</details>` +
-    `<p>${escapeHtml(balanceSentence(coverage))}.</p><p>${escapeHtml(fragileSentence(coverage)!)}</p>` +
-    '<h3>Which language feeds which expert</h3>' +
-    `<div class="controls"><label>In <select id="language-layer">${layerOptions}</select></label></div>` +
-    `${mapFigure('language-map', 'Heat map of languages by experts of one layer')}</section>` +
-    `<section id="saturation"><h2>Would more of the same help?</h2><p>${escapeHtml(saturationSentence(coverage)!)}</p>` +
-    `<figure>${saturationChart(coverage.saturation!, coverage.summary.cells)}</figure></section>` +
+    `<p>${escapeHtml(balanceSentence(coverage))}.</p>${fragile === null ? '' : `<p>${escapeHtml(fragile)}</p>`}` +
+    (byTokens.length === 0
+      ? ''
+      : '<h3>Which language feeds which expert</h3>' +
+        `<div class="controls"><label>In <select id="language-layer">${layerOptions}</select></label></div>` +
+        mapFigure('language-map', 'Heat map of languages by experts of one layer')) +
+    '</section><section id="saturation"><h2>Would more of the same help?</h2>' +
+    `<p>${escapeHtml(saturationSentence(coverage))}</p>${curve}</section>` +
     `<section id="worst"><h2>Least-fed cells</h2>${worstTable(coverage, floor)}</section>`
   );
 }
@@ -165,7 +188,7 @@ function worstTable({ worst }: Coverage, floor: number): string {
     worst.map(({ layer, expert, routed, samples, topLanguages, topSources }) => [
       `layer ${layer}, expert ${expert}`,
       routed < floor ? { html: `<span class="low">${count(routed)} (under)</span>` } : count(routed),
-      count(samples),
+      samples === null ? '–' : count(samples),
       topLanguages.map(languageName).join(', ') || 'none',
       topSources.join(', ') || 'none',
     ]),

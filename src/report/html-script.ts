@@ -253,7 +253,7 @@ export const PAGE_SCRIPT = String.raw`
       const shown = feeders.slice(0, 5).map(([name, tokens]) => name + ' ' + number.format(tokens));
       const more = feeders.length > 5 ? ' and ' + (feeders.length - 5) + ' more' : '';
       return 'Layer ' + page.layers[l][0] + ', expert ' + e + ': ' + number.format(routed) + ' routed tokens' + floorText +
-        '; ' + rest.join('; ') + '. ' + (shown.length ? 'Fed by ' + shown.join(', ') + more + '.' : 'Fed by nothing.');
+        rest.map((text) => '; ' + text).join('') + '.' + (shown.length ? ' Fed by ' + shown.join(', ') + more + '.' : '');
     };
     const show = () => {
       const [kind, index] = choice.value.split(':');
@@ -268,6 +268,7 @@ export const PAGE_SCRIPT = String.raw`
         describe,
         hint: 'Point at a cell, or focus the map and use the arrow keys.',
         choose: (l) => {
+          if (layerChoice === null) return;
           layerChoice.value = String(l);
           layerChoice.dispatchEvent(new Event('change'));
         },
@@ -287,8 +288,9 @@ export const PAGE_SCRIPT = String.raw`
       map.select(l, e, true);
     });
 
-    const languageMap = heatMap(document.getElementById('language-map'));
-    maps.push(languageMap);
+    const languageFigure = document.getElementById('language-map');
+    const languageMap = languageFigure && heatMap(languageFigure);
+    if (languageMap) maps.push(languageMap);
     const showLayer = () => {
       const l = Number(layerChoice.value);
       const [layer, count] = page.layers[l];
@@ -303,8 +305,10 @@ export const PAGE_SCRIPT = String.raw`
         hint: 'Layer ' + layer + ': point at a cell, or focus the map and use the arrow keys.',
       });
     };
-    layerChoice.addEventListener('change', showLayer);
-    showLayer();
+    if (languageMap) {
+      layerChoice.addEventListener('change', showLayer);
+      showLayer();
+    }
   }
 
   const errorFigure = document.getElementById('error-map');

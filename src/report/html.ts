@@ -1,3 +1,4 @@
+import { languageTable } from '../coverage/verdict.js';
 import { escapeHtml, embedJson } from './html-escape.js';
 import { expertSection, fixSection, languageSection, verdictBlock } from './html-audit.js';
 import { evaluationSection, provenanceSection, quantizationSection } from './html-quality.js';
@@ -14,9 +15,10 @@ const POLICY =
 export function renderHtml(data: ReportData): string {
   const { coverage, evaluation, baselineEvaluation, quantization, fixes, manifest } = data;
   const hasExperts = coverage.layers.length > 0;
+  const hasLanguages = languageTable(coverage).length > 0;
   const hasFixes = fixes !== undefined && fixes.cells.length > 0;
   const links = [
-    ['languages', 'Languages'],
+    ...(hasLanguages ? [['languages', 'Languages']] : []),
     ...(hasExperts
       ? [
           ['experts', 'Experts'],
@@ -32,7 +34,7 @@ export function renderHtml(data: ReportData): string {
   const title = `${coverage.verdict === 'pass' ? 'Pass' : 'Fail'}: calibration audit of ${coverage.model.architecture}`;
   const parts = [
     hasFixes ? fixSection(fixes) : '',
-    languageSection(coverage),
+    hasLanguages ? languageSection(coverage) : '',
     hasExperts ? expertSection(data) : '',
     quantization === undefined ? '' : quantizationSection(quantization),
     evaluation === undefined ? '' : evaluationSection(evaluation, baselineEvaluation),
@@ -42,11 +44,11 @@ export function renderHtml(data: ReportData): string {
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="${POLICY}">
 <title>${escapeHtml(title)}</title><style>${PAGE_STYLE}</style></head>
-<body><a class="skip" href="#languages">Skip to the tables</a>
+<body><a class="skip" href="#main">Skip the summary</a>
 <header><h1>Calibration audit · ${escapeHtml(coverage.model.architecture)} · ${escapeHtml(coverage.model.path)}</h1>
 ${verdictBlock(coverage)}
 <nav aria-label="Sections"><ul>${links.map(([id, text]) => `<li><a href="#${id}">${text}</a></li>`).join('')}</ul></nav></header>
-<main>${parts.filter((part) => part !== '').join('\n')}</main>
+<main id="main">${parts.filter((part) => part !== '').join('\n')}</main>
 <footer>Made by Evenkeel. The same facts for programs: coverage.json. A cell is one expert of one layer; routed tokens are those
 that the model’s own router sends to it.</footer>
 <script type="application/json" id="page-data">${embedJson(pageData(data))}</script>

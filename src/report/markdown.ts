@@ -7,6 +7,7 @@ import {
   evaluationSentence,
   fragileSentence,
   saturationSentence,
+  subjectSentence,
   verdictSentence,
 } from './sentences.js';
 import { count, figure, languageName, milliNats, percent, plain, plural } from './text.js';
@@ -19,11 +20,9 @@ export function renderMarkdown(data: ReportData): string {
     '## Calibration',
     `**${coverage.verdict === 'pass' ? 'Pass' : 'Fail'}.** ${escapeMarkdown(verdictSentence(coverage))}`,
     ...(layers.length === 0 && coverage.verdict === 'pass' ? [] : optional(adviceSentence(coverage))),
-    `Counted by Evenkeel on ${code(model.architecture)} with ${plural(coverage.tokens, 'token')} in ` +
-      `${plural(coverage.sequences, 'sequence')} of ${plural(coverage.samples, 'sample')}` +
-      (layers.length === 0 ? '.' : ': natural routing only, never padding or forced tokens.'),
-    '### Tokens by language',
-    languages(coverage),
+    `${escapeMarkdown(subjectSentence(coverage))}. Model: ${code(model.architecture)}. ` +
+      'Only natural routing counts, never padding or forced tokens.',
+    ...(Object.keys(coverage.languages).length === 0 ? [] : ['### Tokens by language', languages(coverage)]),
     ...(layers.length === 0 ? [] : ['### Experts', cellSummary(coverage), layerTable(coverage)]),
     ...(fixes === undefined || fixes.cells.length === 0 ? [] : ['### What would close the gaps', fixTable(fixes)]),
     ...(evaluation === undefined

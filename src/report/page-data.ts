@@ -30,21 +30,25 @@ export function pageData({ coverage, quantization }: ReportData): unknown {
   });
   const metrics: Metric[] = [
     { key: 'routed', label: 'routed tokens', scale: 'floor', parts: 1, values: layers.flatMap(({ routed }) => routed) },
-    {
-      key: 'samples',
-      label: 'distinct samples',
-      scale: 'log',
-      parts: 1,
-      values: layers.flatMap(({ samples }) => samples),
-    },
-    {
-      key: 'mass',
-      label: 'gate mass',
-      scale: 'log',
-      parts: MASS_PARTS,
-      values: layers.flatMap(({ gateMass }) => gateMass),
-    },
   ];
+  if (coverage.imported === undefined) {
+    metrics.push(
+      {
+        key: 'samples',
+        label: 'distinct samples',
+        scale: 'log',
+        parts: 1,
+        values: layers.flatMap(({ samples }) => samples),
+      },
+      {
+        key: 'mass',
+        label: 'gate mass',
+        scale: 'log',
+        parts: MASS_PARTS,
+        values: layers.flatMap(({ gateMass }) => gateMass),
+      },
+    );
+  }
   if (quantization !== undefined && quantization.cells.length > 0) {
     const [error, shrinkage] = [new Float64Array(cellIndex.size), new Float64Array(cellIndex.size)];
     for (const { layer, expert, relativeError, shrinkageWeight } of quantization.cells) {

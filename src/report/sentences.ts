@@ -51,10 +51,9 @@ export function adviceSentence(coverage: Coverage): string | null {
 }
 
 /** One line on how the cells filled up. */
-export function saturationSentence({ saturation, summary, floor }: Coverage): string | null {
-  if (saturation === null) return null;
+export function saturationSentence({ saturation, summary, floor }: Coverage): string {
   const reached = `${count(summary.cells - summary.underFloor)} of ${count(summary.cells)} cells at the floor of ${count(floor)}`;
-  if (saturation.moreTokens === 0) return `${reached}.`;
+  if (saturation === null || saturation.moreTokens === 0) return `${reached}.`;
   if (saturation.moreTokens !== null) {
     return `${reached}; at this pace the last one needs about ${count(saturation.moreTokens)} more tokens of the same mix.`;
   }
@@ -71,16 +70,34 @@ export function balanceSentence({ summary }: Coverage): string {
   );
 }
 
-/** What the mix hangs on. */
-export function fragileSentence({ fragile, layers }: Coverage): string | null {
-  if (layers.length === 0) return null;
+/** What the mix hangs on; null when nobody counted that. */
+export function fragileSentence({ fragile }: Coverage): string | null {
+  const { oneSample, oneSource, oneLanguage } = fragile;
   const parts = [
-    `${plural(fragile.oneSample, 'cell')} fed by a single sample`,
-    ...(fragile.oneSource === null ? [] : [`${count(fragile.oneSource)} by a single source`]),
-    ...(fragile.oneLanguage === null ? [] : [`${count(fragile.oneLanguage)} by a single language`]),
-  ];
-  return `Fragile: ${listing(parts)}.`;
+    [oneSample, 'by a single sample'],
+    [oneSource, 'by a single source'],
+    [oneLanguage, 'by a single language'],
+  ] as const;
+  const known = parts.flatMap(([cells, by]) => (cells === null ? [] : [[cells, by] as const]));
+  if (known.length === 0) return null;
+  const [[first, by], ...rest] = [known[0]!, ...known.slice(1)];
+  return `Fragile: ${listing([`${plural(first, 'cell')} fed ${by}`, ...rest.map(([n, how]) => `${count(n)} ${how}`)])}.`;
 }
+
+/** What was audited, in a line. */
+export function subjectSentence({ tokens, sequences, samples, layers, imported }: Coverage): string {
+  const [first] = layers;
+  const top = first === undefined || first.topK === 0 ? '' : `, top ${first.topK}`;
+  const shape =
+    first === undefined ? 'no experts' : `${plural(layers.length, 'layer')} × ${plural(first.experts, 'expert')}${top}`;
+  if (imported !== undefined) {
+    const size = tokens === 0 ? 'an unknown number of tokens' : plural(tokens, 'token');
+    return `Counted by ${IMPORTERS[imported.format]} over ${size}; ${shape}`;
+  }
+  return `${plural(tokens, 'token')} in ${plural(sequences, 'sequence')} of ${plural(samples, 'sample')}; ${shape}`;
+}
+
+const IMPORTERS = { imatrix: 'llama-imatrix', 'moe.html': 'Model-Optimizer' } as const;
 
 /** Mean divergence, against round-to-nearest where that was measured. */
 export function evaluationSentence(evaluation: EvaluationResult, baseline?: EvaluationResult): string {

@@ -68,7 +68,7 @@ export function worstLines(coverage: Coverage, width: number): string[] {
       String(layer),
       String(expert),
       `${count(routed)}${routed < coverage.floor ? ' !' : ''}`,
-      count(samples),
+      samples === null ? '' : count(samples),
       topLanguages.length === 0 ? 'nothing' : topLanguages.join(', '),
     ]);
   return tableLines(columns, rows, width);

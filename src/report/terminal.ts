@@ -6,6 +6,7 @@ import {
   evaluationSentence,
   fragileSentence,
   saturationSentence,
+  subjectSentence,
   verdictSentence,
 } from './sentences.js';
 import { sparkline, terminalHeatmap, type CellMark } from './terminal-heatmap.js';
@@ -29,10 +30,11 @@ export function renderTerminal(data: ReportData, options: TerminalOptions = {}):
   const { coverage, evaluation, baselineEvaluation, quantization, fixes } = data;
   const paint = (style: Style, text: string): string => (color ? `\u001b[${STYLES[style]}m${text}\u001b[0m` : text);
   const heading = (text: string): string => paint('bold', text);
-  const sections = [
-    verdictLines(data, width, paint),
-    [heading('Tokens by language'), ...languageLines(languageTable(coverage), coverage, rows, width)],
-  ];
+  const sections = [verdictLines(data, width, paint)];
+  const languages = languageTable(coverage);
+  if (languages.length > 0) {
+    sections.push([heading('Tokens by language'), ...languageLines(languages, coverage, rows, width)]);
+  }
   if (coverage.layers.length > 0) {
     const map = terminalHeatmap(coverage, width);
     sections.push([
@@ -40,12 +42,12 @@ export function renderTerminal(data: ReportData, options: TerminalOptions = {}):
       ...map.lines.map(({ label, marks }) => `${label}  ${marks.map((mark) => paintMark(mark, paint)).join('')}`),
       map.legend,
     ]);
-    const { points } = coverage.saturation!;
+    const points = coverage.saturation?.points ?? [];
     const spark = sparkline(points.map(({ atFloor }) => atFloor / Math.max(1, coverage.summary.cells)));
+    const sentences = [fragileSentence(coverage), balanceSentence(coverage)].filter((sentence) => sentence !== null);
     sections.push([
-      ...wrap(`${spark}  ${saturationSentence(coverage)!}`, width),
-      ...wrap(fragileSentence(coverage)!, width),
-      ...wrap(balanceSentence(coverage), width),
+      ...wrap(`${points.length < 2 ? '' : `${spark}  `}${saturationSentence(coverage)}`, width),
+      ...sentences.flatMap((sentence) => wrap(sentence, width)),
     ]);
     sections.push([heading('Least-fed cells'), ...worstLines(coverage, width)]);
   }
@@ -78,20 +80,15 @@ function paintMark({ mark, kind }: CellMark, paint: Paint): string {
 }
 
 function verdictLines({ coverage }: ReportData, width: number, paint: Paint): string[] {
-  const { verdict, model, tokens, sequences, samples, layers } = coverage;
+  const { verdict, model } = coverage;
   const mark = verdict === 'pass' ? paint('green', 'PASS') : paint('red', 'FAIL');
   const advice = adviceSentence(coverage);
-  const experts = layers[0];
-  const shape =
-    experts === undefined
-      ? 'no experts'
-      : `${plural(layers.length, 'layer')} × ${plural(experts.experts, 'expert')}, top ${experts.topK}`;
   return [
     ...wrap(`${mark}  ${verdictSentence(coverage)}`, width),
     ...(advice === null ? [] : wrap(advice, width, '      ')),
     '',
     shorten(plain(`${model.architecture}  ${model.path}`), width),
-    `${plural(tokens, 'token')} in ${plural(sequences, 'sequence')} of ${plural(samples, 'sample')}; ${shape}`,
+    ...wrap(subjectSentence(coverage), width),
   ];
 }
 
