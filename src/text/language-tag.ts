@@ -67,6 +67,17 @@ const codesByName: ReadonlyMap<string, string> = new Map(
  * @example canonicalLanguage('ekk') → 'et'; 'zho-Hans' → 'zh-Hans'; 'zh-TW' → 'zh-Hant'; 'en-US' → 'en'; 'Greek' → 'el'
  */
 export function canonicalLanguage(tag: string): string {
+  const known = canonical.get(tag);
+  if (known !== undefined) return known;
+  const found = canonicalize(tag);
+  if (canonical.size < MOST_REMEMBERED) canonical.set(tag, found);
+  return found;
+}
+
+const canonical = new Map<string, string>();
+const MOST_REMEMBERED = 10_000;
+
+function canonicalize(tag: string): string {
   const trimmed = tag.trim().replaceAll('_', '-');
   const named = codesByName.get(trimmed.toLowerCase());
   if (named !== undefined) return named;

@@ -128,8 +128,9 @@ const LETTERS: Readonly<Record<string, string>> = {
 const writers = new Map(Object.entries(LETTERS).map(([letter, languages]) => [letter, new Set(languages.split(' '))]));
 const anyLetter = new RegExp(`[${Object.keys(LETTERS).join('')}]`, 'gu');
 
-/** Occurrences that count in full; one odd name should not decide a paragraph. */
+/** An odd letter counts in full in a phrase, less in a paragraph: there it is a name. */
 const PER_LETTER = 0.04;
+const FULL_LENGTH = 100;
 const MOST = 0.4;
 
 /** How much the letters of a text speak against a language, 0 to 0.4. `text` is in lower case and NFC. */
@@ -140,7 +141,7 @@ export function letterPenalties(text: string, languages: readonly string[]): Rea
   for (const language of languages) {
     let foreign = 0;
     for (const [letter, times] of seen) if (writers.get(letter)?.has(language) === false) foreign += times;
-    penalties.set(language, Math.min(MOST, foreign * PER_LETTER));
+    penalties.set(language, Math.min(MOST, foreign * PER_LETTER * Math.min(1, FULL_LENGTH / text.length)));
   }
   return penalties;
 }

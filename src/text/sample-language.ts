@@ -15,8 +15,8 @@ export interface SampleLanguage {
   readonly disagreeing: readonly Channel[];
 }
 
-/** Characters of a channel that are looked at, in slices from all over it: identification reads 2,048 of prose. */
-const CHARACTERS_READ = 8_192;
+/** Characters of a channel that are looked at, in slices from all over it: identification reads 1,024 of prose. */
+const CHARACTERS_READ = 3_072;
 const SPOKEN: readonly Channel[] = ['user', 'assistant', 'text'];
 const CHECKED: readonly Channel[] = ['user', 'assistant', 'reasoning', 'text'];
 

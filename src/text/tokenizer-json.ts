@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { InputError } from '../errors.js';
+import { speedUpMerges } from './fast-merges.js';
 import { isRecord, parseJsonObject, type JsonRecord } from './model-file.js';
 import { unsupportedTokenizerFeatures } from './tokenizer-audit.js';
 import type { Tokenizer } from './tokenizer.js';
@@ -18,6 +19,7 @@ export function tokenizerFromJson(text: string, config: JsonRecord, path: string
     throw new InputError(`Cannot reproduce the tokenizer "${path}" exactly: it uses ${unsupported.join('; ')}`);
   }
   const inner = construct(parsed, config, path);
+  speedUpMerges(inner);
   const specialTokens = new Map<string, number>();
   for (const [id, token] of inner.get_added_tokens_decoder()) specialTokens.set(token.content, id);
   const added = new Set(specialTokens.values());

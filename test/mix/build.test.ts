@@ -233,17 +233,18 @@ describe('writeMix()', () => {
   it('opens with Python datasets.load_from_disk', { timeout: 60_000 }, async ({ skip }) => {
     const python = process.env['EVENKEEL_PYTHON'] ?? 'python3';
     try {
-      execFileSync(python, ['-c', 'import datasets'], { stdio: 'ignore' });
+      execFileSync(python, ['-c', 'from datasets import load_from_disk'], { stdio: 'ignore', cwd: folder });
     } catch {
       skip('no Python with the datasets package; set EVENKEEL_PYTHON');
     }
+    // Beside this repository's datasets/ Python would import that.
     const { mix } = await build(builtin());
     await writeMix(join(folder, 'python'), mix, options.tokenizer);
     const code = `import datasets, json, sys
 rows = datasets.load_from_disk(sys.argv[1])
 print(json.dumps({'names': rows.column_names, 'ids': rows['input_ids'][:], 'text': rows['text'][:], 'revision': rows['revision'][:], 'window': rows['window'][:]}))`;
     const output: unknown = JSON.parse(
-      execFileSync(python, ['-c', code, join(folder, 'python')], { maxBuffer: 2 ** 28 }).toString(),
+      execFileSync(python, ['-c', code, join(folder, 'python')], { maxBuffer: 2 ** 28, cwd: folder }).toString(),
     );
     expect(output).toEqual({
       names: [
