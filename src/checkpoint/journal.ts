@@ -48,7 +48,7 @@ export async function resumeJournal(
   const old = head['key'];
   const changed = [...new Set([...Object.keys(old), ...Object.keys(key)])].filter((name) => old[name] !== key[name]);
   if (changed.length > 0) {
-    const changes = changed.map((name) => `${name} was ${JSON.stringify(old[name])}, is ${JSON.stringify(key[name])}`);
+    const changes = changed.map((name) => `${name} was ${String(old[name])}, is ${String(key[name])}`);
     throw new InputError(`${action}: it was started with other settings: ${changes.join('; ')}`);
   }
   if (head['layout'] !== layoutHash(shards)) {

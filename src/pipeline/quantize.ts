@@ -78,8 +78,19 @@ function runKey(
     version: VERSION,
     model: model.digest('hex'),
     mix: mix.digest('hex'),
-    settings: JSON.stringify(settings, (_key, value: unknown) => (value === Infinity ? 'Infinity' : value)),
+    ...flattened(settings),
   };
+}
+
+/** One entry per setting, so that a refused resume names just what changed: `rounding.clip was true, is false`. */
+function flattened(value: object, prefix = ''): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, inner]: [string, unknown]) =>
+      typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+        ? Object.entries(flattened(inner, `${prefix}${key}.`))
+        : [[`${prefix}${key}`, inner === Infinity ? 'Infinity' : JSON.stringify(inner)] as const],
+    ),
+  );
 }
 
 /** Re-reads the checkpoint and checks every invariant; see `src/checkpoint/verify`. */
