@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import type { RowSource } from './row-source.js';
 
@@ -31,6 +32,7 @@ interface ShippedToolCall {
 const LICENSE = 'CC-BY-4.0';
 
 export function shipRow(row: RowSource, set: string, stem: string): ShippedRow {
+  const record = `${set}/${stem}`;
   return {
     messages: row.messages.map((message) => ({
       role: message.role,
@@ -39,12 +41,12 @@ export function shipRow(row: RowSource, set: string, stem: string): ShippedRow {
       tool_calls:
         'tool_calls' in message && message.tool_calls !== undefined
           ? message.tool_calls.map(({ id, type, function: { name, arguments: values } }) => ({
-              id,
+              id: shippedCallId(record, id),
               type,
               function: { name, arguments: JSON.stringify(values) },
             }))
           : null,
-      tool_call_id: 'tool_call_id' in message ? message.tool_call_id : null,
+      tool_call_id: 'tool_call_id' in message ? shippedCallId(record, message.tool_call_id) : null,
       name: 'name' in message ? message.name : null,
     })),
     tools: row.tools === undefined ? null : JSON.stringify(row.tools),
@@ -52,8 +54,17 @@ export function shipRow(row: RowSource, set: string, stem: string): ShippedRow {
     category: row.category,
     source: `evenkeel/${set}`,
     license: LICENSE,
-    record_id: `${set}/${stem}`,
+    record_id: record,
   };
+}
+
+/**
+ * Sources name calls for their readers (`call_1`, `weather`). Mistral's templates refuse every id but nine letters and
+ * digits, so that is what ships, made from the row and the name.
+ */
+function shippedCallId(record: string, id: string): string {
+  const digest = createHash('sha256').update(`${record}\0${id}`).digest('base64');
+  return digest.replaceAll(/[^A-Za-z0-9]/gu, '').slice(0, 9);
 }
 
 export function toJsonLines(rows: readonly ShippedRow[]): string {
