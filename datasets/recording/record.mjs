@@ -241,10 +241,13 @@ class Terminal {
     return this.tmux('capture-pane', '-p', ...(all ? ['-S', '-'] : [])).trimEnd();
   }
 
-  press(keystrokes) {
+  async press(keystrokes) {
     if (/^(C|M)-[a-z]$|^(Escape|Enter|Tab|Up|Down)$/.test(keystrokes)) return this.tmux('send-keys', keystrokes);
     for (const [at, line] of keystrokes.split('\n').entries()) {
-      if (at > 0) this.tmux('send-keys', 'Enter');
+      if (at > 0) {
+        this.tmux('send-keys', 'Enter');
+        await sleep(40); // a pasted line must not overtake the prompt of the one before
+      }
       // tmux takes a semicolon at the end of an argument for its own separator
       if (line !== '') this.tmux('send-keys', '-l', '--', line.replace(/;$/, '\\;'));
     }
@@ -305,7 +308,7 @@ async function recordTerminal(script, root) {
     message.content = responseOf(step);
     messages.push(message);
     for (const [duration, keystrokes] of step.keys ?? []) {
-      terminal.press(keystrokes);
+      await terminal.press(keystrokes);
       await terminal.wait(Number(duration), step.settle !== false);
     }
     const last = terminal.pane(true).split('\n').at(-1);
@@ -423,8 +426,14 @@ async function main(args) {
         const steps = YAML.parse(text).messages.filter((message) => message.role === 'assistant').length;
         console.log(`${set}/${row}: ${steps} steps, ${text.length} characters, ${old === null ? 'new' : old === text ? 'unchanged' : 'CHANGED'}`);
         if (flags.has('--print')) printRow(text);
-        if (flags.has('--check')) trouble += old === text ? 0 : 1;
-        else {
+        if (flags.has('--check')) {
+          trouble += old === text ? 0 : 1;
+          if (old !== null && old !== text) {
+            const [was, is] = [old.split('\n'), text.split('\n')];
+            const at = is.findIndex((line, number) => line !== was[number]);
+            console.log(`  line ${at + 1}\n  was ${was[at]}\n  is  ${is[at]}`);
+          }
+        } else {
           fs.mkdirSync(path.dirname(target), { recursive: true });
           fs.writeFileSync(target, text);
         }
