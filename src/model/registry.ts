@@ -9,6 +9,7 @@ import { ernie45Moe } from './families/ernie4-5-moe.js';
 import { gemma2 } from './families/gemma2.js';
 import { gemma3 } from './families/gemma3.js';
 import { glm4Moe } from './families/glm4-moe.js';
+import { glm4MoeLite } from './families/glm4-moe-lite.js';
 import { gptOss } from './families/gpt-oss.js';
 import { graniteMoe } from './families/granitemoe.js';
 import { hunyuanV1Moe } from './families/hunyuan-v1-moe.js';
@@ -50,6 +51,7 @@ export const FAMILIES: readonly Family[] = [
   hunyuanV1Moe,
   dots1,
   glm4Moe,
+  glm4MoeLite,
   minimaxM2,
   llama4,
   gptOss,

@@ -87,3 +87,6 @@ make qwen3_5_moe_defaults qwen3_5_moe_text --as-given --drop layer_types --drop 
 make lfm2_moe_bias lfm2_moe --set 'layer_types=["conv","full_attention","conv"]' --set num_hidden_layers=3 --set conv_bias=true \
   --set use_expert_bias=false --set norm_topk_prob=false --set routed_scaling_factor=2.0 --set conv_L_cache=4 \
   --set num_dense_layers=0 --set tie_word_embeddings=false --set num_key_value_heads=4
+# The worked example of docs/add-an-architecture.md.
+make glm4_moe_lite deepseek_v3 --set 'model_type="glm4_moe_lite"' --drop head_dim --drop qk_head_dim --drop first_k_dense_replace \
+  --set num_hidden_layers=3 --set 'mlp_layer_types=["sparse","dense","sparse"]' --set n_group=1 --set topk_group=1 --set v_head_dim=24
