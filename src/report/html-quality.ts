@@ -1,5 +1,5 @@
 import type { MixManifest } from '../mix/sequence.js';
-import { mapFigure } from './html-audit.js';
+import { mapFigure } from './html-experts.js';
 import { intervalChart } from './html-charts.js';
 import { escapeHtml, htmlTable, type HtmlCell } from './html-escape.js';
 import type { EdgeResult, EvaluationResult, QuantizationResult } from './report-data.js';
@@ -85,7 +85,9 @@ export function evaluationSection(evaluation: EvaluationResult, baseline: Evalua
   });
   const keys =
     '<div class="legend keys"><span><i style="background:var(--accent)"></i>this quantization, with its interval</span>' +
-    (baseline === undefined ? '' : '<span><i style="border:2px solid var(--faint)"></i>round to nearest</span>') +
+    (baseline === undefined
+      ? ''
+      : '<span><i style="border:2px solid var(--faint);border-radius:50%"></i>round to nearest</span>') +
     '</div>';
   return (
     `<section id="quality"><h2>Quality on held-out text</h2><p>${escapeHtml(evaluationSentence(evaluation, baseline))}</p>` +

@@ -1,10 +1,7 @@
-/**
- * The page's own script: heat maps on canvas with pointer, touch and keyboard. Everything else of the report is plain
- * markup and reads without it. It only ever writes text, never markup.
- */
-export const PAGE_SCRIPT = String.raw`
-'use strict';
-(async () => {
+import { MAP_SCRIPT } from './html-script-map.js';
+
+/** Reads the page's data: see `pageData` for the form it travels in. */
+const DATA_SCRIPT = String.raw`
   const page = JSON.parse(document.getElementById('page-data').textContent);
   const number = new Intl.NumberFormat('en-US', { maximumFractionDigits: 2 });
   const percent = (part) => (part * 100).toFixed(1) + ' %';
@@ -31,189 +28,10 @@ export const PAGE_SCRIPT = String.raw`
     });
   };
 
-  const channel = (hex, i) => parseInt(hex.slice(1 + 2 * i, 3 + 2 * i), 16);
-  const rampColor = (ramp, part) => {
-    const place = Math.min(1, Math.max(0, part)) * (ramp.length - 1);
-    const low = Math.min(ramp.length - 2, Math.floor(place));
-    const mix = (i) => Math.round(channel(ramp[low], i) + (channel(ramp[low + 1], i) - channel(ramp[low], i)) * (place - low));
-    return 'rgb(' + mix(0) + ' ' + mix(1) + ' ' + mix(2) + ')';
-  };
+`;
 
-  /** Colour, mark and legend for a table of values. */
-  const scales = {
-    floor(max) {
-      const floor = page.floor;
-      return {
-        color: (v) => v === 0 && floor > 0 ? palette.empty
-          : v < floor ? rampColor(palette.under, Math.log(v) / Math.log(Math.max(2, floor)))
-          : rampColor(palette.fed, max <= floor ? 1 : Math.log(v / Math.max(1, floor)) / Math.log(max / Math.max(1, floor))),
-        mark: (v) => v >= floor ? null : v === 0 ? 'cross' : 'dot',
-        legend: () => [
-          [[palette.empty, palette.empty], 'none', 'cross'],
-          [palette.under, 'under the floor of ' + number.format(floor), 'dot'],
-          [palette.fed, number.format(floor) + ' to ' + number.format(Math.max(floor, max))],
-        ],
-        format: (v) => number.format(v),
-      };
-    },
-    log(max) {
-      return {
-        color: (v) => v === 0 ? palette.none : rampColor(palette.fed, max <= 1 ? 1 : Math.log(v) / Math.log(max)),
-        mark: () => null,
-        legend: () => [[[palette.none, palette.none], 'none'], [palette.fed, 'up to ' + number.format(max)]],
-        format: (v) => number.format(v),
-      };
-    },
-    share() {
-      return {
-        color: (v) => rampColor(palette.error, v),
-        mark: () => null,
-        legend: () => [[palette.error, '0 to 100 %']],
-        format: percent,
-      };
-    },
-    error(max) {
-      return {
-        color: (v) => rampColor(palette.error, max === 0 ? 0 : v / max),
-        mark: () => null,
-        legend: () => [[palette.error, '0 to ' + percent(max)]],
-        format: percent,
-      };
-    },
-  };
-
-  /** A heat map in a figure: canvas, legend, and a line of text that tells of the cell at hand. */
-  const heatMap = (figure) => {
-    const canvas = figure.querySelector('canvas');
-    const readout = figure.querySelector('output');
-    const legend = figure.querySelector('.legend');
-    const pen = canvas.getContext('2d');
-    let view = null;
-    let at = null;
-    let box = null;
-
-    const layOut = () => {
-      const room = canvas.parentElement.clientWidth;
-      pen.font = '11px system-ui, sans-serif';
-      const gutter = 8 + Math.max(...view.rows.map((label) => pen.measureText(label).width));
-      const columns = Math.max(1, view.columns.length);
-      const width = Math.min(40, Math.max(view.columns.length > 128 ? 2 : 5, Math.floor((room - gutter) / columns)));
-      const height = view.rows.length <= 16 ? 24 : view.rows.length <= 48 ? 15 : 9;
-      box = { gutter, width, height, gap: width > 6 ? 1 : 0 };
-      const [w, h] = [gutter + width * columns, height * view.rows.length + 18];
-      const density = devicePixelRatio || 1;
-      canvas.style.width = w + 'px';
-      canvas.style.height = h + 'px';
-      canvas.width = Math.round(w * density);
-      canvas.height = Math.round(h * density);
-      pen.setTransform(density, 0, 0, density, 0, 0);
-    };
-
-    const drawMark = (kind, x, y) => {
-      const r = Math.min(box.width, box.height) / 5;
-      const [cx, cy] = [x + box.width / 2, y + box.height / 2];
-      pen.fillStyle = pen.strokeStyle = palette.mark;
-      pen.beginPath();
-      if (kind === 'dot') {
-        pen.arc(cx, cy, r * 0.8, 0, 7);
-        pen.fill();
-        return;
-      }
-      pen.lineWidth = 1.5;
-      pen.moveTo(cx - r, cy - r);
-      pen.lineTo(cx + r, cy + r);
-      pen.moveTo(cx + r, cy - r);
-      pen.lineTo(cx - r, cy + r);
-      pen.stroke();
-    };
-
-    const draw = () => {
-      if (view === null) return;
-      layOut();
-      const { gutter, width, height, gap } = box;
-      pen.clearRect(0, 0, canvas.width, canvas.height);
-      pen.font = '11px system-ui, sans-serif';
-      pen.textBaseline = 'middle';
-      const rowStep = Math.ceil(13 / height);
-      view.rows.forEach((label, r) => {
-        if (r % rowStep > 0) return;
-        pen.fillStyle = palette.faint;
-        pen.textAlign = 'right';
-        pen.fillText(label, gutter - 5, r * height + height / 2);
-      });
-      view.rows.forEach((_, r) => {
-        for (let c = 0; c < view.columns.length; c++) {
-          const value = view.value(r, c);
-          if (value === null) continue;
-          const [x, y] = [gutter + c * width, r * height];
-          pen.fillStyle = view.scale.color(value);
-          pen.fillRect(x, y, width - gap, height - (height > 6 ? 1 : 0));
-          const mark = view.scale.mark(value);
-          if (mark !== null && width >= 6) drawMark(mark, x, y);
-        }
-      });
-      const step = [1, 2, 4, 8, 16, 32, 64, 128].find((s) => s * width >= 34) || 256;
-      pen.fillStyle = palette.faint;
-      pen.textAlign = 'center';
-      for (let c = 0; c < view.columns.length; c += step) {
-        const half = pen.measureText(view.columns[c]).width / 2;
-        const x = Math.min(canvas.clientWidth - half, gutter + c * width + width / 2);
-        pen.fillText(view.columns[c], x, view.rows.length * height + 10);
-      }
-      if (at !== null) {
-        pen.strokeStyle = palette.ink;
-        pen.lineWidth = 2;
-        pen.strokeRect(gutter + at[1] * width - 1, at[0] * height - 1, width + 2 - gap, height + 1);
-      }
-      legend.replaceChildren(...view.scale.legend().map(([ramp, text, mark]) => {
-        const item = document.createElement('span');
-        const swatch = document.createElement('i');
-        swatch.style.background = 'linear-gradient(90deg,' + ramp.join(',') + ')';
-        swatch.style.color = palette.mark;
-        swatch.textContent = mark === 'cross' ? '×' : mark === 'dot' ? '•' : '';
-        item.append(swatch, text);
-        return item;
-      }));
-    };
-
-    const select = (r, c, chosen) => {
-      if (view === null || view.value(r, c) === null) return;
-      at = [r, c];
-      readout.textContent = view.describe(r, c);
-      draw();
-      if (chosen && view.choose) view.choose(r, c);
-    };
-    const cellUnder = (event) => {
-      const area = canvas.getBoundingClientRect();
-      const r = Math.floor((event.clientY - area.top) / box.height);
-      const c = Math.floor((event.clientX - area.left - box.gutter) / box.width);
-      return r >= 0 && c >= 0 && r < view.rows.length && c < view.columns.length ? [r, c] : null;
-    };
-    canvas.addEventListener('pointermove', (event) => {
-      const cell = view && cellUnder(event);
-      if (cell && event.pointerType === 'mouse' && (at === null || cell[0] !== at[0] || cell[1] !== at[1])) select(cell[0], cell[1], false);
-    });
-    canvas.addEventListener('click', (event) => {
-      const cell = view && cellUnder(event);
-      if (cell) select(cell[0], cell[1], true);
-    });
-    canvas.addEventListener('keydown', (event) => {
-      if (view === null) return;
-      const [r, c] = at || [0, 0];
-      const [lastRow, lastColumn] = [view.rows.length - 1, view.columns.length - 1];
-      const moves = {
-        ArrowLeft: [r, c - 1], ArrowRight: [r, c + 1], ArrowUp: [r - 1, c], ArrowDown: [r + 1, c],
-        Home: [r, 0], End: [r, lastColumn], PageUp: [0, c], PageDown: [lastRow, c], Enter: [r, c],
-      };
-      const to = at === null ? [0, 0] : moves[event.key];
-      if (!to || !(event.key in moves)) return;
-      event.preventDefault();
-      select(Math.min(lastRow, Math.max(0, to[0])), Math.min(lastColumn, Math.max(0, to[1])), event.key === 'Enter');
-    });
-    new ResizeObserver(draw).observe(canvas.parentElement);
-    return { show(next) { view = next; at = null; readout.textContent = next.hint; draw(); }, draw, select };
-  };
-
+/** Fills the maps and their controls. Everything else of the report is plain markup and reads without a script. */
+const CONTROL_SCRIPT = String.raw`
   if (!('DecompressionStream' in window)) {
     for (const line of document.querySelectorAll('figure.map output')) line.textContent = 'This map needs a browser of 2023 or later; the tables hold the same facts.';
     return;
@@ -241,7 +59,12 @@ export const PAGE_SCRIPT = String.raw`
     maps.push(map);
     const choice = document.getElementById('cell-metric');
     const layerChoice = document.getElementById('language-layer');
-    const describe = (l, e) => {
+    const sorted = document.getElementById('cell-sort');
+    const byTokens = page.layers.map(([, count], l) => Array.from({ length: count }, (_, e) => e)
+      .sort((a, b) => tables[0][firstCell[l] + b] - tables[0][firstCell[l] + a] || a - b));
+    const expertAt = (l, c) => sorted.checked ? byTokens[l][c] : c;
+    const describe = (l, c) => {
+      const e = expertAt(l, c);
       const cell = firstCell[l] + e;
       const routed = tables[0][cell];
       const floorText = routed < page.floor ? ' (under the floor of ' + number.format(page.floor) + ')' : '';
@@ -263,7 +86,7 @@ export const PAGE_SCRIPT = String.raw`
       map.show({
         rows: page.layers.map(([layer]) => 'layer ' + layer),
         columns: expertNames,
-        value: (l, e) => e < page.layers[l][1] ? values[firstCell[l] + e] / metric.parts : null,
+        value: (l, c) => c < page.layers[l][1] ? values[firstCell[l] + expertAt(l, c)] / metric.parts : null,
         scale: scales[metric.scale](most(values) / metric.parts),
         describe,
         hint: 'Point at a cell, or focus the map and use the arrow keys.',
@@ -275,6 +98,7 @@ export const PAGE_SCRIPT = String.raw`
       });
     };
     choice.addEventListener('change', show);
+    sorted.addEventListener('change', show);
     show();
     const next = document.getElementById('next-under');
     const hungry = [];
@@ -285,7 +109,7 @@ export const PAGE_SCRIPT = String.raw`
     next.hidden = hungry.length === 0;
     next.addEventListener('click', () => {
       const [l, e] = hungry[turn++ % hungry.length];
-      map.select(l, e, true);
+      map.select(l, sorted.checked ? byTokens[l].indexOf(e) : e, true);
     });
 
     const languageFigure = document.getElementById('language-map');
@@ -349,5 +173,6 @@ export const PAGE_SCRIPT = String.raw`
     }
   });
   document.documentElement.dataset.ready = 'yes';
-})();
 `;
+
+export const PAGE_SCRIPT = `'use strict';\n(async () => {${DATA_SCRIPT}${MAP_SCRIPT}${CONTROL_SCRIPT}})();\n`;

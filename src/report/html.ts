@@ -1,6 +1,8 @@
 import { languageTable } from '../coverage/verdict.js';
 import { escapeHtml, embedJson } from './html-escape.js';
-import { expertSection, fixSection, languageSection, verdictBlock } from './html-audit.js';
+import { expertSection } from './html-experts.js';
+import { fixSection } from './html-fixes.js';
+import { languageSection, verdictBlock } from './html-summary.js';
 import { evaluationSection, provenanceSection, quantizationSection } from './html-quality.js';
 import { PAGE_SCRIPT } from './html-script.js';
 import { PAGE_STYLE } from './html-style.js';

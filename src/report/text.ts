@@ -6,9 +6,9 @@ export function count(value: number): string {
   return COUNT.format(value);
 }
 
-/** 0.0421 → `4.2 %`. */
+/** 0.0421 → `4.2 %`, with a space that does not break and a minus that is one. */
 export function percent(part: number): string {
-  return `${(part * 100).toFixed(1)} %`;
+  return `${(part * 100).toFixed(1)}\u00a0%`.replace('-', '−');
 }
 
 /** Four significant digits at most, without exponents where they would not help. */
