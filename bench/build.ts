@@ -158,6 +158,7 @@ try {
   };
   const tokenizer = await loadTokenizer(flags.model);
   const started = performance.now();
+  const cpuStarted = process.cpuUsage();
   const generator = buildMix(readSource({ dataset: path }, { seed: 1 }), {
     ...shared,
     tokenizer,
@@ -193,15 +194,22 @@ try {
   }
   await writeMix(join(folder, 'mix'), built, tokenizer);
   const seconds = (performance.now() - started) / 1000;
+  const cpu = process.cpuUsage(cpuStarted);
+  const cpuSeconds = (cpu.user + cpu.system) / 1e6;
   const dropped = built.manifest.sources[0]?.dropped;
   console.log(
     `build: ${seconds.toFixed(1)} s, ${(size / 1e6 / seconds).toFixed(2)} MB/s, ${read} rows, ${tokens} tokens, peak resident ${(peak / 1e6).toFixed(0)} MB`,
     dropped,
   );
+  const aloneStarted = process.cpuUsage();
   const alone = await tokenizeOnly(path);
+  const aloneCpu = process.cpuUsage(aloneStarted);
   const rate = alone.tokens / alone.seconds;
+  const perCpu = alone.tokens / ((aloneCpu.user + aloneCpu.system) / 1e6);
   console.log(
-    `tokenizer alone: ${(alone.megabytes / alone.seconds).toFixed(2)} MB/s of text, ${(rate / 1e6).toFixed(3)} M tokens/s; the build reaches ${((100 * tokens) / seconds / rate).toFixed(0)} % of it`,
+    `tokenizer alone: ${(alone.megabytes / alone.seconds).toFixed(2)} MB/s of text, ${(rate / 1e6).toFixed(3)} M tokens/s; ` +
+      `the build reaches ${((100 * tokens) / seconds / rate).toFixed(0)} % of it by the clock, ` +
+      `${((100 * tokens) / cpuSeconds / perCpu).toFixed(0)} % by processor time (${cpuSeconds.toFixed(0)} s)`,
   );
 } finally {
   await rm(folder, { recursive: true, force: true });

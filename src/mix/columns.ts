@@ -1,48 +1,45 @@
 import type { Tokenizer } from '../text/tokenizer.js';
 import type { Sequence } from './sequence.js';
 
-/** The columns of a mix on disk, in order. `list` columns hold one number per token. */
-export const MIX_COLUMNS = [
-  { name: 'input_ids', kind: 'list', item: 'int32' },
-  { name: 'channels', kind: 'list', item: 'uint8' },
-  { name: 'text', kind: 'string' },
-  { name: 'language', kind: 'string' },
-  { name: 'category', kind: 'string' },
-  { name: 'source', kind: 'string' },
-  { name: 'revision', kind: 'string' },
-  { name: 'license', kind: 'string' },
-  { name: 'record_id', kind: 'string' },
-  { name: 'window', kind: 'int32' },
-] as const;
+/** A column of a table to be written; lists hold one number per token. */
+export type Column =
+  | { readonly name: string; readonly kind: 'int32_list'; readonly values: readonly Int32Array[] }
+  | { readonly name: string; readonly kind: 'uint8_list'; readonly values: readonly Uint8Array[] }
+  | { readonly name: string; readonly kind: 'string'; readonly values: readonly (string | null)[] }
+  | { readonly name: string; readonly kind: 'int32'; readonly values: readonly number[] };
 
-export type MixColumn = (typeof MIX_COLUMNS)[number];
-
-/** One sequence as written. */
-export interface MixRow {
-  readonly input_ids: Int32Array;
-  readonly channels: Uint8Array;
-  readonly text: string;
-  readonly language: string;
-  readonly category: string;
-  readonly source: string;
-  readonly revision: string | null;
-  readonly license: string | null;
-  readonly record_id: string;
-  readonly window: number;
+/**
+ * A mix as a table, one row per sequence. The text is decoded from the ids: what the model is fed, where a window may have
+ * cut a character in two.
+ */
+export function mixColumns(sequences: readonly Sequence[], tokenizer: Pick<Tokenizer, 'decode'>): Column[] {
+  const strings = (name: string, valueOf: (sequence: Sequence) => string | null): Column => ({
+    name,
+    kind: 'string',
+    values: sequences.map(valueOf),
+  });
+  return [
+    { name: 'input_ids', kind: 'int32_list', values: sequences.map(({ inputIds }) => inputIds) },
+    { name: 'channels', kind: 'uint8_list', values: sequences.map(({ channels }) => channels) },
+    strings('text', ({ inputIds }) => tokenizer.decode(inputIds)),
+    strings('language', ({ language }) => language),
+    strings('category', ({ category }) => category),
+    strings('source', ({ source }) => source),
+    strings('revision', ({ revision }) => revision),
+    strings('license', ({ license }) => license),
+    strings('record_id', ({ recordId }) => recordId),
+    { name: 'window', kind: 'int32', values: sequences.map(({ window }) => window) },
+  ];
 }
 
-/** The text is decoded from the ids: what the model is fed, where a window may have cut a character in two. */
-export function toRow(sequence: Sequence, tokenizer: Pick<Tokenizer, 'decode'>): MixRow {
-  return {
-    input_ids: sequence.inputIds,
-    channels: sequence.channels,
-    text: tokenizer.decode(sequence.inputIds),
-    language: sequence.language,
-    category: sequence.category,
-    source: sequence.source,
-    revision: sequence.revision,
-    license: sequence.license,
-    record_id: sequence.recordId,
-    window: sequence.window,
-  };
+/** What training and quantization tools take: ids, and a mask of ones, as nothing is padded. */
+export function modelInputColumns(sequences: readonly Sequence[]): Column[] {
+  return [
+    { name: 'input_ids', kind: 'int32_list', values: sequences.map(({ inputIds }) => inputIds) },
+    {
+      name: 'attention_mask',
+      kind: 'uint8_list',
+      values: sequences.map(({ inputIds }) => new Uint8Array(inputIds.length).fill(1)),
+    },
+  ];
 }

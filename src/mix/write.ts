@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Tokenizer } from '../text/tokenizer.js';
 import { toArrowFiles } from './arrow.js';
 import { writeFileAtomically } from './atomic-file.js';
-import { toRow } from './columns.js';
+import { mixColumns } from './columns.js';
 import { toParquet } from './parquet.js';
 import type { Mix, MixManifest } from './sequence.js';
 
@@ -21,8 +21,8 @@ export async function writeMix(
 ): Promise<void> {
   await mkdir(folder, { recursive: true });
   await rm(join(folder, MANIFEST_FILE), { force: true });
-  const rows = mix.sequences.map((sequence) => toRow(sequence, tokenizer));
-  await writeFileAtomically(join(folder, PARQUET_FILE), toParquet(rows));
-  for (const { name, content } of await toArrowFiles(rows)) await writeFileAtomically(join(folder, name), content);
+  const columns = mixColumns(mix.sequences, tokenizer);
+  await writeFileAtomically(join(folder, PARQUET_FILE), toParquet(columns));
+  for (const { name, content } of await toArrowFiles(columns)) await writeFileAtomically(join(folder, name), content);
   await writeFileAtomically(join(folder, MANIFEST_FILE), `${JSON.stringify(mix.manifest, null, 2)}\n`);
 }

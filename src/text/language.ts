@@ -29,7 +29,7 @@ const MAIN_SCRIPT_SHARE = 0.5;
  * Characters that detectors are given: at 400 they no longer err. Longer texts are sampled from all over, or an opening
  * would decide, as it does in franc, which reads the first 2,048.
  */
-const READ = 1024;
+const READ = 640;
 const SLICES = 4;
 
 /** Languages that differ in vocabulary more than in spelling: told apart only on a clear margin. */
@@ -52,6 +52,9 @@ const FRANC_WEIGHT = 0.5;
 const UNKNOWN_TO_ELD = 0.62;
 const ELD_LANGUAGES: ReadonlySet<string> = new Set(Object.values(eld.info().Languages));
 const ELD_NAMES: Readonly<Record<string, string>> = { nb: 'no', nn: 'no', id: 'ms', bs: 'hr' };
+
+/** A language this far behind eld's best is not worth franc's time. */
+const HOPELESS = 0.4;
 
 /** Smaller languages beside a large one that their speakers' texts are mistaken for need to win by this much. */
 const HANDICAPS: Readonly<Record<string, number>> = {
@@ -128,11 +131,16 @@ function rank(prose: string, { languages }: ScriptShare, declared: string | null
   const penalties = letterPenalties(prose.toLowerCase().normalize('NFC'), languages);
   const certain = declared === null ? null : certainByEld(declared, scores, penalties);
   if (certain !== null) return certain;
-  const codes = new Map(languages.map((language) => [iso639Part3(language), language]));
+  const best = Math.max(...Object.values(scores), 0);
+  const candidates = languages.filter((language) => {
+    const name = ELD_NAMES[language] ?? language;
+    return !ELD_LANGUAGES.has(name) || (scores[name] ?? 0) > best - HOPELESS;
+  });
+  const codes = new Map(candidates.map((language) => [iso639Part3(language), language]));
   const franc = new Map(
     francAll(prose, { only: [...codes.keys()], minLength: 1 }).map(([code, score]) => [codes.get(code) ?? code, score]),
   );
-  return languages
+  return candidates
     .map((language) => {
       const name = ELD_NAMES[language] ?? language;
       const byEld = ELD_LANGUAGES.has(name) ? (scores[name] ?? 0) : UNKNOWN_TO_ELD;
@@ -153,7 +161,11 @@ function certainByEld(
   penalties: ReadonlyMap<string, number>,
 ): Scored[] | null {
   const language = declared.split('-', 1)[0] ?? declared;
-  if (ELD_NAMES[language] !== undefined || !ELD_LANGUAGES.has(language) || (penalties.get(language) ?? 1) > 0)
+  if (
+    ELD_NAMES[language] !== undefined ||
+    !ELD_LANGUAGES.has(language) ||
+    (penalties.get(language) ?? 1) > CERTAIN_PENALTY
+  )
     return null;
   const own = scores[language] ?? 0;
   const others = Object.entries(scores).reduce(

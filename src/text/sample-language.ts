@@ -15,8 +15,8 @@ export interface SampleLanguage {
   readonly disagreeing: readonly Channel[];
 }
 
-/** Characters of a channel that are looked at, in slices from all over it: identification reads 1,024 of prose. */
-const CHARACTERS_READ = 3_072;
+/** Characters of a channel that are looked at, in slices from all over it: identification reads 640 of prose. */
+const CHARACTERS_READ = 2_048;
 const SPOKEN: readonly Channel[] = ['user', 'assistant', 'text'];
 const CHECKED: readonly Channel[] = ['user', 'assistant', 'reasoning', 'text'];
 
@@ -66,7 +66,7 @@ function excerpt(texts: readonly string[]): string {
   if (total <= CHARACTERS_READ) return texts.join('\n');
   return texts
     .map((text) => {
-      const share = Math.max(200, Math.floor((CHARACTERS_READ * text.length) / total));
+      const share = Math.max(160, Math.floor((CHARACTERS_READ * text.length) / total));
       if (text.length <= share) return text;
       const start = Math.floor((text.length - share) / 2);
       return text.slice(start, start + share);
