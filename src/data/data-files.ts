@@ -1,8 +1,6 @@
-import { parseDocument } from 'yaml';
-import { z } from 'zod';
 import { InputError } from '../errors.js';
+import type { Config, DatasetCard } from './card.js';
 import { globPattern } from './glob.js';
-import { messageOf } from './row.js';
 import { endingOf, isDataFile } from './storage/open-file.js';
 import { chooseSplit } from './storage/saved-dataset.js';
 
@@ -12,31 +10,10 @@ export interface DataFilesQuery {
   readonly dataset: string;
   /** Paths with slashes, relative to the root. */
   readonly files: readonly string[];
-  /** README.md, whose front matter may configure subsets and splits. */
-  readonly readme: string | null;
+  readonly card: DatasetCard;
   readonly subset: string | undefined;
   readonly split: string | undefined;
 }
-
-const paths = z.union([z.string(), z.array(z.string())]).transform((value) => [value].flat());
-
-const configs = z
-  .array(
-    z.looseObject({
-      config_name: z.string(),
-      data_files: z
-        .union([z.array(z.looseObject({ split: z.string(), path: paths })), z.record(z.string(), paths), paths])
-        .optional(),
-      data_dir: z.string().optional(),
-      default: z.boolean().optional(),
-    }),
-  )
-  .min(1);
-
-type Config = z.infer<typeof configs>[number];
-
-/** The front matter of a card is a few kilobytes, hundreds for sets with a subset per language. */
-const MAX_FRONT_MATTER = 4 << 20;
 
 /**
  * The data files of a subset and split, found as Python's `datasets` finds them: by the card's `configs`, else by file
@@ -45,34 +22,13 @@ const MAX_FRONT_MATTER = 4 << 20;
  * @throws InputError naming the choices when subset or split is missing or not there
  */
 export function findDataFiles(query: DataFilesQuery): string[] {
-  const configured = readConfigs(query);
-  if (configured !== null) return filesOfConfig(chooseConfig(configured, query), query);
+  const { configs } = query.card;
+  if (configs !== null) return filesOfConfig(chooseConfig(configs, query), query);
   const files = query.subset === undefined ? query.files : inFolder(query.files, query.subset);
   if (files.length === 0 && query.subset !== undefined) {
     throw new InputError(`Cannot read dataset "${query.dataset}": it has no subset "${query.subset}"`);
   }
   return filesByName(files, query);
-}
-
-function readConfigs({ readme, dataset }: DataFilesQuery): readonly Config[] | null {
-  const frontMatter = /^---\r?\n([\s\S]*?)\r?\n---/u.exec(readme?.slice(0, MAX_FRONT_MATTER) ?? '')?.[1];
-  if (frontMatter === undefined) return null;
-  const document = parseDocument(frontMatter, { logLevel: 'error' });
-  if (document.errors.length > 0) return null;
-  let card: unknown;
-  try {
-    card = document.toJS({ maxAliasCount: 100 });
-  } catch (error) {
-    throw new InputError(`Cannot read the card of "${dataset}": ${messageOf(error)}`, { cause: error });
-  }
-  const value: unknown = typeof card === 'object' && card !== null && 'configs' in card ? card.configs : null;
-  if (value === null || value === undefined) return null;
-  const parsed = configs.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new InputError(
-    `Cannot read the card of "${dataset}": configs.${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`,
-  );
 }
 
 /** The named subset, else the default one, else the only one. */

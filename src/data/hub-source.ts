@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { InputError } from '../errors.js';
 import { fileBytes, type ByteSource } from './byte-source.js';
+import { readCard } from './card.js';
 import { findDataFiles } from './data-files.js';
 import { cachedFile, downloadFile } from './hub/download.js';
 import { listRepository, openRepository, parseHubId } from './hub/open-repository.js';
@@ -15,9 +16,6 @@ import { endingOf, openRows } from './storage/open-file.js';
 /** The branch where the Hub keeps its own Parquet conversion of every public dataset it can read. */
 const CONVERTED = 'refs/convert/parquet';
 
-/** A Parquet file beyond this is read by ranges when only some of its rows are wanted; else files go to the cache whole. */
-const RANGED_BYTES = 64 << 20;
-
 /** A draw of rows touches no more files than this, chosen by seed: some sets have thousands of shards. */
 const MAX_DRAWN_FILES = 16;
 
@@ -28,11 +26,11 @@ export async function resolveHubSource(spec: SourceSpec, options: ReadSourceOpti
   const settings = hubSettings(options.hub);
   const revision = spec.revision ?? parsed.revision ?? 'main';
   const original = await openRepository('dataset', parsed.id, revision, settings, options.signal);
-  const { repository, files } = await chooseFiles(original, spec, options);
+  const { repository, files, license } = await chooseFiles(original, spec, options);
   const drawn = typeof spec.samples === 'number' ? drawFiles(files, spec, options.seed) : files;
   return {
     revision: repository.sha,
-    license: original.license,
+    license: original.license ?? license,
     files: drawn.map((file) => ({
       name: file.path,
       open: async () => openRows(await openFile(repository, file, spec, options)),
@@ -41,21 +39,25 @@ export async function resolveHubSource(spec: SourceSpec, options: ReadSourceOpti
 }
 
 interface ChosenFiles {
+  /** By the card, as the Hub does not say it offline. */
+  readonly license: string | null;
   readonly repository: Repository;
   readonly files: readonly RepositoryFile[];
 }
 
 async function chooseFiles(original: Repository, spec: SourceSpec, options: ReadSourceOptions): Promise<ChosenFiles> {
   const listed = await listRepository(original);
-  const card = listed.find(({ path }) => path === 'README.md');
-  const readme = card === undefined ? null : await readFile(await downloadFile(original, card, options), 'utf8');
-  const query = { dataset: spec.dataset, readme, subset: spec.subset, split: spec.split };
+  const readme = listed.find(({ path }) => path === 'README.md');
+  const text = readme === undefined ? null : await readFile(await downloadFile(original, readme, options), 'utf8');
+  const card = readCard(text, spec.dataset);
+  const query = { dataset: spec.dataset, card, subset: spec.subset, split: spec.split };
   try {
-    return { repository: original, files: pick(listed, findDataFiles({ ...query, files: pathsOf(listed) })) };
+    const paths = findDataFiles({ ...query, files: listed.map(({ path }) => path) });
+    return { repository: original, license: card.license, files: pick(listed, paths) };
   } catch (error) {
     const converted = error instanceof InputError ? await convertedFiles(original, spec, options) : null;
     if (converted === null) throw error;
-    return converted;
+    return { ...converted, license: card.license };
   }
 }
 
@@ -64,7 +66,7 @@ async function convertedFiles(
   original: Repository,
   spec: SourceSpec,
   options: ReadSourceOptions,
-): Promise<ChosenFiles | null> {
+): Promise<Omit<ChosenFiles, 'license'> | null> {
   let repository: Repository;
   let listed: readonly RepositoryFile[];
   try {
@@ -97,8 +99,9 @@ async function openFile(
   const name = `${repository.id}/${file.path}`;
   const cached = await cachedFile(repository, file);
   if (cached !== null) return fileBytes(cached, name);
-  const partly = typeof spec.samples === 'number' && endingOf(file.path) === 'parquet' && file.size > RANGED_BYTES;
-  if (partly && !repository.settings.offline) return openRanges(repository, file, options.signal);
+  const { offline, rangedBytes } = repository.settings;
+  const partly = typeof spec.samples === 'number' && endingOf(file.path) === 'parquet' && file.size > rangedBytes;
+  if (partly && !offline) return openRanges(repository, file, options.signal);
   const path = await downloadFile(repository, file, {
     signal: options.signal,
     onProgress: ({ path: each, size }, bytes) =>
@@ -111,10 +114,6 @@ function drawFiles(files: readonly RepositoryFile[], spec: SourceSpec, seed: num
   const random = createRandom(seed, `files\u0000${spec.dataset}`);
   const chosen = new Set(drawIndices(MAX_DRAWN_FILES, files.length, random));
   return files.filter((_, index) => chosen.has(index));
-}
-
-function pathsOf(files: readonly RepositoryFile[]): string[] {
-  return files.map(({ path }) => path);
 }
 
 function pick(files: readonly RepositoryFile[], paths: readonly string[]): RepositoryFile[] {

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { InputError } from '../errors.js';
 import { builtinPath, isBuiltin } from './builtin.js';
 import { fileBytes } from './byte-source.js';
+import { readCard } from './card.js';
 import { findDataFiles } from './data-files.js';
 import { parseHubId } from './hub/open-repository.js';
 import { resolveHubSource } from './hub-source.js';
@@ -21,25 +22,28 @@ export async function resolveSource(spec: SourceSpec, options: ReadSourceOptions
   if (isBuiltin(spec.dataset)) return localFiles([builtinPath(spec.dataset)]);
   const path = resolve(options.baseDirectory ?? '.', spec.dataset);
   const found = await stat(path).catch(() => null);
-  if (found !== null) return localFiles(found.isDirectory() ? await folderFiles(path, spec) : [path]);
+  if (found?.isDirectory() === true) return openFolder(path, spec);
+  if (found !== null) return localFiles([path]);
   if (parseHubId(spec.dataset) !== null) return resolveHubSource(spec, options);
   throw new InputError(
     `Cannot find dataset "${spec.dataset}": no file or folder "${path}", and no Hub id (org/name[@revision])`,
   );
 }
 
-async function folderFiles(folder: string, spec: SourceSpec): Promise<string[]> {
+async function openFolder(folder: string, spec: SourceSpec): Promise<ResolvedSource> {
   const saved = await savedDatasetFiles(folder, spec.split);
-  if (saved !== null) return saved;
+  if (saved !== null) return localFiles(saved);
   const entries = await readdir(folder, { recursive: true });
+  const readme = await readFile(join(folder, 'README.md'), 'utf8').catch(() => null);
+  const card = readCard(readme, spec.dataset);
   const found = findDataFiles({
     dataset: spec.dataset,
     files: entries.map((path) => path.replaceAll('\\', '/')),
-    readme: await readFile(join(folder, 'README.md'), 'utf8').catch(() => null),
+    card,
     subset: spec.subset,
     split: spec.split,
   });
-  return found.map((path) => join(folder, path));
+  return { ...localFiles(found.map((path) => join(folder, path))), license: card.license };
 }
 
 function localFiles(paths: readonly string[]): ResolvedSource {

@@ -12,6 +12,8 @@ export interface HubOptions {
   readonly fetch?: typeof fetch | undefined;
   /** Milliseconds before the first retry; each further one waits twice as long. */
   readonly retryDelay?: number | undefined;
+  /** A Parquet file beyond this is read by ranges when only some of its rows are wanted; else files are cached whole. */
+  readonly rangedBytes?: number | undefined;
 }
 
 export interface HubSettings {
@@ -22,10 +24,12 @@ export interface HubSettings {
   readonly offline: boolean;
   readonly fetch: typeof fetch;
   readonly retryDelay: number;
+  readonly rangedBytes: number;
 }
 
 const DEFAULT_ENDPOINT = 'https://huggingface.co';
 const DEFAULT_RETRY_DELAY = 500;
+const DEFAULT_RANGED_BYTES = 64 << 20;
 
 /**
  * Settings from options and environment: HF_ENDPOINT, HF_TOKEN (else the file that `hf auth login` writes),
@@ -47,6 +51,7 @@ export function hubSettings(options: HubOptions = {}, environment: NodeJS.Proces
     offline: options.offline ?? isOn(environment['HF_HUB_OFFLINE']),
     fetch: options.fetch ?? fetch,
     retryDelay: options.retryDelay ?? DEFAULT_RETRY_DELAY,
+    rangedBytes: options.rangedBytes ?? DEFAULT_RANGED_BYTES,
   };
 }
 

@@ -1,6 +1,7 @@
 import { InputError } from '../../errors.js';
 import { alpacaSchema } from './alpaca.js';
 import { atifSchema } from './atif.js';
+import { codeContestsSchema } from './code-contests.js';
 import { messagesSchema } from './messages.js';
 import { openHandsConversationSchema } from './openhands-conversation.js';
 import { openHandsEventsSchema } from './openhands-events.js';
@@ -20,6 +21,7 @@ export const SCHEMAS: readonly Schema[] = [
   openHandsEventsSchema,
   sweAgentSchema,
   terminusSchema,
+  codeContestsSchema,
   messagesSchema,
   sharegptSchema,
   alpacaSchema,
@@ -29,10 +31,17 @@ export const SCHEMAS: readonly Schema[] = [
 
 export const SCHEMA_NAMES: readonly string[] = SCHEMAS.map(({ name }) => name);
 
+/** Names that other tools give a schema. */
+const ALIASES: Readonly<Record<string, string>> = {
+  chat_completion: 'messages',
+  chat_completion_with_sysprompt: 'messages',
+  openai: 'messages',
+};
+
 /** The schema of a recipe's `format`; null for `auto`. */
 export function schemaNamed(name: string): Schema | null {
   if (name === 'auto') return null;
-  const schema = SCHEMAS.find((each) => each.name === name);
+  const schema = SCHEMAS.find((each) => each.name === (ALIASES[name] ?? name));
   if (schema === undefined) {
     throw new InputError(`Cannot read format "${name}": wanted auto or one of ${SCHEMA_NAMES.join(', ')}`);
   }
