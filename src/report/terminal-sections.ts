@@ -4,7 +4,7 @@ import type { LanguageRow } from '../coverage/verdict.js';
 import { CHANNELS, type Channel } from '../mix/sequence.js';
 import type { EvaluationResult } from './report-data.js';
 import { shorten, tableLines, type Column } from './terminal-table.js';
-import { count, figure, languageName, milliNats, percent, plural } from './text.js';
+import { count, figure, languageName, milliNats, percent, plain, plural } from './text.js';
 
 const BAR_WIDTH = 12;
 const WORST_SHOWN = 8;
@@ -85,7 +85,7 @@ export function fixLines(fixes: FixList, rows: number | null, width: number): st
   ];
   const shown = rows === null ? fixes.additions : fixes.additions.slice(0, rows);
   const lines = shown.map(({ source, language, category, sequences, tokens, cellsClosed }) => [
-    shorten(source, 36),
+    shorten(plain(source), Math.min(36, width)),
     language,
     category,
     count(sequences),

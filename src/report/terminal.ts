@@ -40,7 +40,7 @@ export function renderTerminal(data: ReportData, options: TerminalOptions = {}):
     sections.push([
       heading('Routed tokens, layer × expert'),
       ...map.lines.map(({ label, marks }) => `${label}  ${marks.map((mark) => paintMark(mark, paint)).join('')}`),
-      map.legend,
+      ...wrap(map.legend, width),
     ]);
     const points = coverage.saturation?.points ?? [];
     const spark = sparkline(points.map(({ atFloor }) => atFloor / Math.max(1, coverage.summary.cells)));

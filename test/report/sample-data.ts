@@ -1,3 +1,4 @@
+import type { FixList } from '../../src/coverage/fixes.js';
 import { createCoverageCounter } from '../../src/coverage/count.js';
 import type { EvaluationResult, QuantizationResult, ReportData } from '../../src/report/report-data.js';
 import { randomFrom, syntheticRouting, syntheticSequences } from '../coverage/synthetic.js';
@@ -83,5 +84,25 @@ export function sampleQuantization(coverage: ReportData['coverage']): Quantizati
       layers: coverage.layers.map(({ layer }) => layer),
       relativeError: languages.map(() => coverage.layers.map((_, l) => 0.04 + 0.05 * random() + 0.01 * l)),
     },
+  };
+}
+
+export function sampleFixes(coverage: ReportData['coverage']): FixList {
+  const kind = { source: 'builtin:multilingual-dialogues', language: 'ka', category: 'chat' };
+  const cells = coverage.worst.filter(({ routed }) => routed < coverage.floor);
+  return {
+    floor: coverage.floor,
+    cells: cells.map(({ layer, expert, routed }, i) => ({
+      layer,
+      expert,
+      routed,
+      missing: coverage.floor - routed,
+      feeders: i === 0 ? [] : [{ ...kind, perThousand: 12.3, available: 400, tokensNeeded: 2000 }],
+    })),
+    unfed: Math.min(1, cells.length),
+    languages: [],
+    additions: [{ ...kind, sequences: 4, tokens: 1800, cellsClosed: cells.length - 1 }],
+    tokens: 1800,
+    recipePatch: 'mix:\n  sources:\n    - dataset: builtin:multilingual-dialogues\n',
   };
 }

@@ -1,0 +1,133 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { escapeMarkdown, renderMarkdown } from '../../src/report/markdown.js';
+import { renderTerminal } from '../../src/report/terminal.js';
+import { displayWidth, shorten, tableLines } from '../../src/report/terminal-table.js';
+import { figure, languageName, listing, milliNats, percent, plain } from '../../src/report/text.js';
+import { sampleCoverage, sampleEvaluation, sampleFixes, sampleQuantization } from './sample-data.js';
+
+const LANGUAGES = ['el', 'en', 'ka', 'ja', 'sr-Cyrl'];
+const coverage = sampleCoverage({ layers: 4, experts: 32, topK: 4, languages: LANGUAGES, sequences: 24 });
+const data = {
+  coverage,
+  fixes: sampleFixes(coverage),
+  evaluation: sampleEvaluation(LANGUAGES, 0.05),
+  baselineEvaluation: sampleEvaluation(LANGUAGES.toReversed(), 0.051),
+  quantization: sampleQuantization(coverage),
+};
+
+describe('renderTerminal()', () => {
+  test('begins with the verdict and ends with the paths', () => {
+    const text = renderTerminal(data, { paths: { report: 'out/report.html', mix: 'out/mix' } });
+    expect(text).toMatch(/^FAIL {2}\d+ of 128 cells get fewer than 64 routed tokens/);
+    expect(text).toMatch(/report {2}out\/report\.html\nmix {5}out\/mix\n$/);
+  });
+
+  test.each([40, 60, 80, 100, 200])('keeps within %i columns', (width) => {
+    for (const line of renderTerminal(data, { width }).split('\n'))
+      expect(displayWidth(line)).toBeLessThanOrEqual(width);
+  });
+
+  test('marks every cell: empty, under the floor, or at least there', () => {
+    const lines = renderTerminal(data)
+      .split('\n')
+      .filter((line) => /^layer \d+ {2}/.test(line));
+    expect(lines).toHaveLength(4);
+    lines.forEach((line, l) => {
+      const marks = Array.from(line.replace(/^layer \d+ +/, ''));
+      expect(marks).toHaveLength(32);
+      marks.forEach((mark, e) => {
+        const routed = coverage.layers[l]!.routed[e]!;
+        expect(mark === '0').toBe(routed === 0);
+        expect(mark === '!').toBe(routed > 0 && routed < 64);
+      });
+    });
+  });
+
+  test('where there is no room, a mark stands for the least-fed of several cells', () => {
+    const wide = sampleCoverage({ layers: 60, experts: 64, topK: 1, languages: ['en'], sequences: 4 });
+    const lines = renderTerminal({ coverage: wide }, { width: 60 }).split('\n');
+    const marks = lines
+      .filter((line) => /^layer \d+–\d+/.test(line))
+      .map((line) => Array.from(line.slice(line.lastIndexOf(' ') + 1)));
+    expect(marks).toHaveLength(30);
+    const first = wide.layers.slice(0, 2).flatMap(({ routed }) => routed.slice(0, 2));
+    expect(marks[0]![0]).toBe(Math.min(...first) === 0 ? '0' : '!');
+    expect(lines.join(' ')).toContain('each mark: the least of 4 cells');
+  });
+
+  test('colours only when asked', () => {
+    expect(renderTerminal(data)).not.toContain('\u001b');
+    expect(renderTerminal(data, { color: true })).toContain('\u001b[31mFAIL\u001b[0m');
+  });
+
+  test('names in a data set cannot steer the terminal', () => {
+    const evil = sampleCoverage({
+      layers: 1,
+      experts: 8,
+      topK: 2,
+      languages: ['\u001b[2Jx\u202e', 'el'],
+      sequences: 6,
+    });
+    const text = renderTerminal({ coverage: { ...evil, model: { path: '\u0007', architecture: '\u009b31m' } } });
+    expect(text.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+  });
+
+  test('says where quantization is worse than rounding to nearest', () => {
+    expect(renderTerminal(data)).toMatch(/rounding to nearest \(\d+\.\d\); worse in /);
+  });
+});
+
+describe('renderMarkdown()', () => {
+  test('every table row has as many cells as its head', () => {
+    const tables = renderMarkdown(data)
+      .trimEnd()
+      .split('\n\n')
+      .filter((block) => block.startsWith('|'));
+    expect(tables.length).toBeGreaterThanOrEqual(4);
+    for (const table of tables) {
+      const cells = table.split('\n').map((line) => line.replaceAll(/\\./g, '').split('|').length);
+      expect(new Set(cells).size).toBe(1);
+    }
+  });
+
+  test('escapes what would be markup', () => {
+    expect(escapeMarkdown('a|b <x> [y](z) *c* `d`')).toBe('a\\|b \\<x\\> \\[y\\](z) \\*c\\* \\`d\\`');
+  });
+});
+
+test('tableLines() never exceeds its width as long as the first column fits', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.array(fc.string(), { minLength: 3, maxLength: 3 })),
+      fc.integer({ min: 10, max: 80 }),
+      (rows, width) => {
+        const columns = [{ title: 'a' }, { title: 'b' }, { title: 'c', align: 'right' } as const];
+        for (const line of tableLines(
+          columns,
+          rows.map(([a, ...rest]) => [shorten(a!, 10), ...rest]),
+          width,
+        )) {
+          expect(displayWidth(line)).toBeLessThanOrEqual(width);
+        }
+      },
+    ),
+  );
+});
+
+test('figures read as people write them', () => {
+  expect([figure(0), figure(0.0123456), figure(12.345), figure(12_345.6), figure(1e7), figure(Number.NaN)]).toEqual([
+    '0',
+    '0.0123',
+    '12.3',
+    '12,346',
+    '1.00e+7',
+    '–',
+  ]);
+  expect(percent(-0.2)).toBe('−20.0\u00a0%');
+  expect(milliNats(0.0468)).toBe('46.8');
+  expect(languageName('el')).toBe('Greek');
+  expect(languageName('not a tag')).toBe('not a tag');
+  expect(listing(['a', 'b', 'c'])).toBe('a, b and c');
+  expect(plain('a\u001b[0m\nb')).toBe('a�[0m�b');
+});
