@@ -7,6 +7,7 @@ import { evaluateCommand } from './commands/evaluate.js';
 import { initCommand } from './commands/init.js';
 import { inspectCommand } from './commands/inspect.js';
 import { quantizeCommand } from './commands/quantize.js';
+import { pushCommand } from './commands/push.js';
 import { verifyCommand } from './commands/verify.js';
 
 export function createProgram(): Command {
@@ -32,6 +33,7 @@ export function createProgram(): Command {
     inspectCommand(),
     conformCommand(),
     verifyCommand(),
+    pushCommand(),
   ];
   for (const command of commands) program.addCommand(command.exitOverride());
   return program;

@@ -161,3 +161,15 @@ export function duration(seconds: number): string {
   if (minutes < 60) return `${minutes} min ${Math.round(seconds % 60)} s`;
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
+
+/** Shows a model's download as a stage of its own. */
+export function downloadProgress(
+  progress: Progress,
+): (state: { readonly file: string; readonly bytes: number; readonly totalBytes: number }) => void {
+  let started = false;
+  return ({ file, bytes, totalBytes }) => {
+    if (!started) progress.stage('download model', Math.round(totalBytes / 2 ** 20), 'MiB');
+    started = true;
+    progress.update(Math.round(bytes / 2 ** 20), file);
+  };
+}

@@ -4,13 +4,14 @@ import type { BuiltMix } from '../../mix/build.js';
 import { writeMix } from '../../mix/write.js';
 import type { LaneOptions } from '../../engine/lanes.js';
 import { balanceMix } from '../../pipeline/balance.js';
+import { routingCacheFolder } from '../../pipeline/routing-counts.js';
 import { modelFolder } from '../../pipeline/model-folder.js';
 import { buildFromRecipe, type MixWithTokenizer } from '../../pipeline/mix.js';
 import { loadRecipe } from '../../recipe/load.js';
 import type { MixRecipe, Recipe } from '../../recipe/recipe.js';
 import { interruption } from '../exit.js';
 import { collect, print, printJson, progressOf } from '../options.js';
-import type { Progress } from '../progress.js';
+import { downloadProgress, type Progress } from '../progress.js';
 
 export function buildCommand(): Command {
   return new Command('build')
@@ -30,7 +31,13 @@ export function buildCommand(): Command {
         const progress = progressOf(command);
         const recipe = await loadRecipe(file, options.set);
         for (const { message } of recipe.notes) progress.note(message);
-        const model = recipe.model === null ? null : await modelFolder(recipe.model, recipe.locate(['model']));
+        const model =
+          recipe.model === null
+            ? null
+            : await modelFolder(recipe.model, {
+                location: recipe.locate(['model']),
+                onProgress: downloadProgress(progress),
+              });
         const pool = options.balance ? recipe.balance.pool : 1;
         const { mix: drawn, tokenizer } = await buildWithProgress(recipe.mix, model, pool, progress);
         const mix =
@@ -78,6 +85,7 @@ export async function balanceWithProgress(
     model,
     mix: recipe.mix,
     balance: recipe.balance,
+    cache: routingCacheFolder(),
     signal: interruption.signal,
   });
   for (;;) {

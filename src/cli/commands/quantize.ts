@@ -17,11 +17,13 @@ import { quantizeSettings } from '../../pipeline/settings.js';
 import { loadRecipe } from '../../recipe/load.js';
 import type { Recipe } from '../../recipe/recipe.js';
 import { renderHtml } from '../../report/html.js';
+import { renderModelCard } from '../../report/model-card.js';
+import { VERSION } from '../../version.js';
 import type { ReportData } from '../../report/report-data.js';
 import { renderTerminal } from '../../report/terminal.js';
 import { interruption } from '../exit.js';
 import { collect, print, printJson, progressOf, terminalStyle, wholeNumber } from '../options.js';
-import type { Progress } from '../progress.js';
+import { downloadProgress, type Progress } from '../progress.js';
 import { writeReport } from '../written.js';
 import { balanceWithProgress, buildWithProgress, mixFolderOf } from './build.js';
 import { verifyWithProgress } from './verify.js';
@@ -64,7 +66,10 @@ export function quantizeCommand(): Command {
 async function quantize(recipe: Recipe, options: QuantizeCommandOptions, progress: Progress): Promise<void> {
   if (recipe.model === null)
     throw new InputError('quantize: wanted "model" in the recipe, got none', { location: recipe.locate([]) });
-  const model = await modelFolder(recipe.model, recipe.locate(['model']));
+  const model = await modelFolder(recipe.model, {
+    location: recipe.locate(['model']),
+    onProgress: downloadProgress(progress),
+  });
   const checkpoint = openCheckpoint(model);
   const settings = quantizeSettings(recipe.quantize, checkpoint);
   checkpoint.close();
@@ -106,6 +111,9 @@ async function quantize(recipe: Recipe, options: QuantizeCommandOptions, progres
   if (comparison !== null)
     await writeReport(join(mixFolder, 'evaluation.json'), `${JSON.stringify(comparison.quantized, null, 1)}\n`);
   await writeReport(paths.report, renderHtml(data));
+  const baseModel = recipe.model.kind === 'hub' ? recipe.model.repository : recipe.model.path;
+  const card = renderModelCard({ baseModel, quantize: recipe.quantize, version: VERSION, data });
+  await writeReport(join(recipe.output, 'README.md'), card);
   if (options.json)
     printJson({
       coverage: outcome.coverage,
