@@ -10,7 +10,7 @@ const SORTED_FROM = 64;
 
 export function expertSection(data: ReportData): string {
   const { coverage, quantization } = data;
-  const { layers, languages, floor } = coverage;
+  const { layers, languages } = coverage;
   const metrics =
     coverage.imported === undefined ? ['routed tokens', 'distinct samples', 'gate mass'] : ['routed tokens'];
   if (quantization !== undefined && quantization.cells.length > 0) {
@@ -26,11 +26,6 @@ export function expertSection(data: ReportData): string {
           .join('')}</optgroup>`);
   const most = Math.max(...layers.map(({ experts }) => experts));
   const fragile = fragileSentence(coverage);
-  const { saturation } = coverage;
-  const curve =
-    saturation === null || saturation.points.length < 2
-      ? ''
-      : `<figure>${saturationChart(saturation, coverage.summary.cells)}</figure>`;
   const layerOptions = layers.map(({ layer }, l) => `<option value="${l}">layer ${layer}</option>`).join('');
   return (
     '<section id="experts"><h2>Which experts the text reaches</h2>' +
@@ -46,7 +41,18 @@ export function expertSection(data: ReportData): string {
       : '<h3>Which language feeds which expert</h3>' +
         `<div class="controls"><label>In <select id="language-layer">${layerOptions}</select></label></div>` +
         mapFigure('language-map', 'Heat map of languages by experts of one layer')) +
-    '</section><section id="saturation"><h2>Would more of the same help?</h2>' +
+    '</section>'
+  );
+}
+
+export function weaknessSection(coverage: Coverage): string {
+  const { saturation, floor } = coverage;
+  const curve =
+    saturation === null || saturation.points.length < 2
+      ? ''
+      : `<figure>${saturationChart(saturation, coverage.summary.cells)}</figure>`;
+  return (
+    '<section id="saturation"><h2>Would more of the same help?</h2>' +
     `<p>${escapeHtml(saturationSentence(coverage))}</p>${curve}</section>` +
     `<section id="worst"><h2>Least-fed cells</h2>${worstTable(coverage, floor)}</section>`
   );

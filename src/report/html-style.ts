@@ -26,9 +26,7 @@ a{color:var(--accent)}
 .verdict.pass{border-color:var(--pass);background:var(--pass-paper)}
 .verdict.fail{border-color:var(--fail);background:var(--fail-paper)}
 .subject{color:var(--faint);font-size:.9rem;margin:.75rem 0 0}
-.badge{font-weight:700;letter-spacing:.06em}.pass .subject{color:var(--faint);font-size:.9rem;margin:.75rem 0 0}
-.badge{color:var(--pass)}.fail .subject{color:var(--faint);font-size:.9rem;margin:.75rem 0 0}
-.badge{color:var(--fail)}
+.badge{font-weight:700;letter-spacing:.06em}.pass .badge{color:var(--pass)}.fail .badge{color:var(--fail)}
 dl.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(8.5rem,1fr));gap:.75rem 1.25rem;margin:1.25rem 0 0}
 dl.figures div{display:flex;flex-direction:column-reverse;justify-content:flex-end}
 dl.figures dt{color:var(--faint);font-size:.85rem;line-height:1.3}

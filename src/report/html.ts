@@ -1,6 +1,6 @@
 import { languageTable } from '../coverage/verdict.js';
 import { escapeHtml, embedJson } from './html-escape.js';
-import { expertSection } from './html-experts.js';
+import { expertSection, weaknessSection } from './html-experts.js';
 import { fixSection } from './html-fixes.js';
 import { languageSection, verdictBlock } from './html-summary.js';
 import { evaluationSection, provenanceSection, quantizationSection } from './html-quality.js';
@@ -20,15 +20,15 @@ export function renderHtml(data: ReportData): string {
   const hasLanguages = languageTable(coverage).length > 0;
   const hasFixes = fixes !== undefined && fixes.cells.length > 0;
   const links = [
+    ...(hasFixes ? [['fixes', 'What to add']] : []),
+    ...(hasExperts ? [['experts', 'Experts']] : []),
     ...(hasLanguages ? [['languages', 'Languages']] : []),
     ...(hasExperts
       ? [
-          ['experts', 'Experts'],
           ['saturation', 'More of the same?'],
           ['worst', 'Least-fed cells'],
         ]
       : []),
-    ...(hasFixes ? [['fixes', 'What to add']] : []),
     ...(quantization === undefined ? [] : [['quantization', 'Quantization']]),
     ...(evaluation === undefined ? [] : [['quality', 'Quality']]),
     ['provenance', 'Provenance'],
@@ -36,8 +36,9 @@ export function renderHtml(data: ReportData): string {
   const title = `${coverage.verdict === 'pass' ? 'Pass' : 'Fail'}: calibration audit of ${coverage.model.architecture}`;
   const parts = [
     hasFixes ? fixSection(fixes) : '',
-    hasLanguages ? languageSection(coverage) : '',
     hasExperts ? expertSection(data) : '',
+    hasLanguages ? languageSection(coverage) : '',
+    hasExperts ? weaknessSection(coverage) : '',
     quantization === undefined ? '' : quantizationSection(quantization),
     evaluation === undefined ? '' : evaluationSection(evaluation, baselineEvaluation),
     provenanceSection(manifest),
