@@ -44,7 +44,7 @@ export function collect(value: string, before: readonly string[]): readonly stri
 
 /** Width and colour of the terminal that stdout is. */
 export function terminalStyle(): { readonly width: number; readonly color: boolean } {
-  const color = process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined;
+  const color = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
   return { width: Math.min(140, process.stdout.columns ?? 100), color };
 }
 

@@ -98,7 +98,7 @@ async function compare(
 ): Promise<TokenDivergence> {
   const { tokens, offsets, ids } = reference.layout;
   const ends = new Int32Array(tokens);
-  for (let s = 0; s + 1 < offsets.length; s++) ends.fill(offsets[s + 1]!, offsets[s]!, offsets[s + 1]!);
+  for (let s = 0; s + 1 < offsets.length; s++) ends.fill(offsets[s + 1]!, offsets[s], offsets[s + 1]);
   const parts = await Promise.all(
     spans(tokens, lanes.count).map(([from, to], lane) =>
       lanes.call(lane, 'divergence', {

@@ -118,7 +118,7 @@ export function gatherRouted(
   routing: SharedRouting,
   { offsets, slots }: ExpertAssignments,
 ): RoutedTokens {
-  const own = new Int32Array(slots).subarray(offsets[expert]!, offsets[expert + 1]!);
+  const own = new Int32Array(slots).subarray(offsets[expert], offsets[expert + 1]);
   const weights = new Float32Array(routing.weights);
   const tokens = own.map((slot) => Math.floor(slot / topK));
   const x = new Float32Array(tokens.length * input.width);

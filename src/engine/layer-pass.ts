@@ -17,10 +17,10 @@ export interface TokenLayout {
 export function layOut(sequences: readonly { readonly inputIds: Int32Array }[]): TokenLayout {
   const offsets = new Int32Array(sequences.length + 1);
   sequences.forEach(({ inputIds }, i) => (offsets[i + 1] = offsets[i]! + inputIds.length));
-  const tokens = offsets.at(-1)!;
+  const tokens = offsets.at(-1);
   const ids = new SharedArrayBuffer(Math.max(4, tokens * 4));
   const all = new Int32Array(ids);
-  sequences.forEach(({ inputIds }, i) => all.set(inputIds, offsets[i]!));
+  sequences.forEach(({ inputIds }, i) => all.set(inputIds, offsets[i]));
   return { offsets, tokens, ids };
 }
 
@@ -94,7 +94,7 @@ export async function runLayerBlocks(
   const parts = await Promise.all(
     deal(state.batches, lanes.count).map((batches, lane) =>
       batches.length === 0
-        ? []
+        ? Promise.resolve([])
         : lanes.call(lane, 'layer', { layer, batches, hidden, expertsInput, routing, taps, sample }),
     ),
   );
@@ -177,7 +177,7 @@ export function dealExperts(
 ): readonly (readonly number[])[] {
   const count = (e: number): number => offsets[e + 1]! - offsets[e]!;
   const order = Array.from({ length: offsets.length - 1 }, (_, e) => e).sort((a, b) => count(b) - count(a) || a - b);
-  const loads = new Array<number>(lanes).fill(0);
+  const loads = Array.from({ length: lanes }, () => 0);
   const dealt = loads.map((): number[] => []);
   for (const e of order) {
     const lane = loads.indexOf(Math.min(...loads));

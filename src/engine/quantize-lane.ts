@@ -404,7 +404,7 @@ function sampleOfExpert(
   const weights = new Float32Array(routing.weights);
   const languageOf = new Map(Array.from(sample.tokens, (token, i) => [token, sample.languageOf[i]!] as const));
   const own = new Int32Array(slots)
-    .subarray(offsets[expert]!, offsets[expert + 1]!)
+    .subarray(offsets[expert], offsets[expert + 1])
     .filter((slot) => languageOf.has(Math.floor(slot / topK)));
   const { width } = input;
   const rows = new Float32Array(own.length * width);

@@ -82,7 +82,7 @@ export async function startLanes<Jobs extends JobTable<Jobs>>(
           return;
         }
         const id = nextId++;
-        pending.set(id, { resolve: resolve as (result: unknown) => void, reject, progress: onProgress });
+        pending.set(id, { resolve: resolve, reject, progress: onProgress });
         workers[lane]!.postMessage({ id, job: { kind, ...job } });
       }),
     async close() {
