@@ -1,11 +1,11 @@
 import { eld } from 'eld/small';
 import { franc } from 'franc-all';
 import { canonicalLanguage, iso639Part3, primaryLanguage } from '../../src/text/language-tag.js';
-import { IDENTIFIABLE, identifyProse } from '../../src/text/language.js';
+import { IDENTIFIABLE } from '../../src/text/language.js';
 import { proseOf } from '../../src/text/prose.js';
 
-/** Two detectors that know nothing of each other, and their combination in src/text/language.ts. */
-export const DETECTORS = ['eld', 'franc', 'combined'] as const;
+/** Two detectors that know nothing of each other. */
+export const DETECTORS = ['eld', 'franc'] as const;
 export type Detector = (typeof DETECTORS)[number];
 export type Verdicts = Readonly<Record<Detector, string>>;
 
@@ -20,7 +20,6 @@ export function detect(text: string): Verdicts {
     // eld says "no" for what is nearly always Bokmål.
     eld: byEld === 'no' ? 'nb' : codeOf(byEld),
     franc: codeOf(franc(prose, { only: CHOICES })),
-    combined: codeOf(identifyProse(prose).language),
   };
 }
 

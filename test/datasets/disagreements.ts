@@ -25,7 +25,7 @@ function disagreement(
   return { record, part, detector, found, why };
 }
 
-/** All of them, in the order of the sets and rows; the combined detector disagrees with no row. */
+/** All of them, in the order of the sets and rows. No row has both detectors against it. */
 export const DISAGREEMENTS: readonly Disagreement[] = [
   disagreement('languages/ga', 'spoken', 'eld', 'fr', UNKNOWN_TO_ELD),
   disagreement('languages/hr', 'spoken', 'franc', 'bs', CROATIAN),

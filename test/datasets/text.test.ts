@@ -6,6 +6,7 @@ import { degenerate, repeatedShare } from '../../src/mix/degenerate.js';
 import { normalizeForComparison, signatureOf, similarity } from '../../src/mix/minhash.js';
 import { sampleText, wholeText } from '../../src/mix/sample-text.js';
 import { findSecrets } from '../../src/mix/secrets.js';
+import { agrees, identifyLanguage } from '../../src/text/language.js';
 import { codeOf, detect, DETECTORS } from './detectors.js';
 import { DISAGREEMENTS, type Disagreement } from './disagreements.js';
 import { compiledPath, reasoningText, recordOf, rowsOf, samplesOf, SET_NAMES, spokenText } from './shipped.js';
@@ -43,6 +44,13 @@ it('is in the language it declares, but for the disagreements that are listed an
   expect(found).toEqual(
     DISAGREEMENTS.map(({ record, part, detector, found: as }) => ({ record, part, detector, found: as })),
   );
+});
+
+it('has no row that both detectors, or their combination, take for another language', () => {
+  const places = DISAGREEMENTS.map(({ record, part }) => `${record} ${part}`);
+  expect(places.filter((place, index) => places.indexOf(place) !== index)).toEqual([]);
+  const mistaken = samples.filter((sample) => !agrees(sample.language ?? 'und', identifyLanguage(spokenText(sample))));
+  expect(mistaken.map(recordOf)).toEqual([]);
 });
 
 it('repeats no row within or across sets and languages', () => {
