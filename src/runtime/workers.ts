@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel';
 import { Worker, type Transferable } from 'node:worker_threads';
 import { InputError } from '../errors.js';
 
@@ -29,6 +30,14 @@ export interface Lanes<Jobs extends JobTable<Jobs>> {
   close(): Promise<void>;
 }
 
+/** Published when a lane's job is called and when it is answered, for profilers: costs nothing without a subscriber. */
+export const LANE_CHANNEL = 'evenkeel:lane';
+export interface LaneMoment {
+  readonly lane: number;
+  readonly kind: string;
+  readonly moment: 'called' | 'answered';
+}
+
 /** Memory that a lane may use beside onnxruntime's and its typed arrays: JavaScript objects only. */
 const LANE_HEAP_MEGABYTES = 1024;
 
@@ -43,6 +52,7 @@ export async function startLanes<Jobs extends JobTable<Jobs>>(
     progress?: ((progress: unknown) => void) | undefined;
   }
   const pending = new Map<number, Pending>();
+  const moments = channel(LANE_CHANNEL);
   let nextId = 0;
   let failure: Error | null = null;
   const workers = Array.from({ length: count }, (_, lane) => {
@@ -82,7 +92,12 @@ export async function startLanes<Jobs extends JobTable<Jobs>>(
           return;
         }
         const id = nextId++;
-        pending.set(id, { resolve: resolve, reject, progress: onProgress });
+        const answered = (result: unknown): void => {
+          moments.publish({ lane, kind, moment: 'answered' } satisfies LaneMoment);
+          resolve(result as Jobs[typeof kind]['result']);
+        };
+        moments.publish({ lane, kind, moment: 'called' } satisfies LaneMoment);
+        pending.set(id, { resolve: answered, reject, progress: onProgress });
         workers[lane]!.postMessage({ id, job: { kind, ...job } });
       }),
     async close() {

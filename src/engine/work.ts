@@ -1,0 +1,130 @@
+import type { Targets } from '../awq/targets.js';
+import { rowsPerLinear } from '../awq/scale-search.js';
+import { layerLinears, linearsByTap } from '../model/linears.js';
+import type { LayerPlan, Linear, MixerPlan } from '../model/plan.js';
+import type { QuantizeSettings } from './quantize-settings.js';
+import { DOWN_SEARCH_ROWS, GRAM_SEARCH_WIDTH, SKETCH_ROWS } from './search-limits.js';
+import { FORCED_SAMPLE, wantedTaps } from './quantize-layer.js';
+
+/** Floating-point operations of one layer, by part of the method. */
+export type LayerWork = Readonly<Record<WorkPart, number>>;
+export type WorkPart = (typeof WORK_PARTS)[number];
+export const WORK_PARTS = [
+  /** Every Linear but the routed experts', on every token, and attention's own products. */
+  'blocks',
+  /** Routed experts on their routed tokens. */
+  'experts',
+  /** Gate and up of every expert on the sample that all experts see. */
+  'forced',
+  /** XᵀX of the layer's taps, and of each expert's inputs and inner activations. */
+  'grams',
+  'search',
+  'factorization',
+  'clipping',
+  'feedback',
+  'descent',
+] as const;
+
+/** Ranges that clipping tries per group; see group-parameters.ts. */
+const CLIP_RANGES = { symmetric: 11, asymmetric: 15 };
+const CLIP_BLOCK = 128;
+
+export interface WorkInput {
+  readonly tokens: number;
+  /** Tokens of the longest sequence: what attention's own products grow with. */
+  readonly sequenceLength: number;
+}
+
+/**
+ * Multiplications and additions that the method itself asks for in one layer, from shapes alone: a product [m, k] × [k, n]
+ * is 2mnk, and what is symmetric or triangular is counted once (XᵀX of n tokens is n·in², error feedback and causal
+ * attention half of the full product). Measuring, packing and everything elementwise is left out.
+ */
+export function layerWork(
+  layer: LayerPlan,
+  targets: Targets,
+  settings: QuantizeSettings,
+  { tokens, sequenceLength }: WorkInput,
+): LayerWork {
+  const { feedForward } = layer;
+  const moe = feedForward.kind === 'moe' ? feedForward : null;
+  const inExperts = new Set(moe === null ? [] : moe.experts.flatMap(({ gate, up, down }) => [gate, up, down]));
+  const shared = layerLinears(layer).filter((linear) => !inExperts.has(linear));
+  const routed = tokens * (moe?.topK ?? 0);
+  const expert = moe?.experts[0];
+  const hasExperts = expert !== undefined && targets.quantized.has(expert.down.module);
+  const forced = hasExperts && settings.shrinkage > 0 ? Math.min(tokens, FORCED_SAMPLE) * moe!.experts.length : 0;
+  const taps = linearsByTap(layer);
+  const tapWidths = wantedTaps(layer, targets).map((tap) => taps.get(tap)?.[0]?.inFeatures ?? expert!.gate.inFeatures);
+  const edged = layer.edges.filter(({ readers }) => readers.some(({ module }) => targets.quantized.has(module)));
+  const quantized = layerLinears(layer).filter(({ module }) => targets.quantized.has(module));
+  const factored = [...tapWidths, ...(hasExperts ? moe!.experts.flatMap(factoredWidths) : [])];
+  const gptq = settings.rounding.rounding === 'gptq';
+  const sweeps = gptq
+    ? settings.rounding.refit
+      ? Math.max(1, settings.rounding.descentSweeps)
+      : settings.rounding.descentSweeps
+    : 0;
+  const clips = settings.rounding.clip ? CLIP_RANGES[settings.scheme.symmetric ? 'symmetric' : 'asymmetric'] : 0;
+  return {
+    blocks: 2 * tokens * sum(shared, size) + tokens * scoreWork(layer.mixer, sequenceLength),
+    experts: expert === undefined ? 0 : 2 * routed * (size(expert.gate) + size(expert.up) + size(expert.down)),
+    forced: expert === undefined ? 0 : 2 * forced * (size(expert.gate) + size(expert.up)),
+    grams:
+      tokens * sum(tapWidths, square) +
+      (hasExperts ? routed * square(expert.gate.inFeatures) + (routed + forced) * square(expert.down.inFeatures) : 0),
+    search:
+      settings.search.grid * sum(edged, ({ readers, tap }) => sum(readers, searchWork(readers.length, tap, settings))),
+    factorization: gptq ? sum(factored, (width) => width ** 3 / 3) : 0,
+    clipping: clips * 2 * CLIP_BLOCK * sum(quantized, size),
+    feedback: gptq ? sum(quantized, (linear) => size(linear) * linear.inFeatures) : 0,
+    descent: sweeps * sum(quantized, (linear) => 2 * size(linear) * (linear.inFeatures + CLIP_BLOCK)),
+  };
+}
+
+/** All parts together. */
+export function totalWork(work: LayerWork): number {
+  return sum(WORK_PARTS, (part) => work[part]);
+}
+
+function searchWork(readers: number, tap: string, { search }: QuantizeSettings): (linear: Linear) => number {
+  return (linear) => {
+    const { outFeatures, inFeatures } = linear;
+    const isExpert = tap === 'feed-forward-input' && readers > 8;
+    const rows =
+      tap === 'expert-down'
+        ? Math.min(outFeatures, DOWN_SEARCH_ROWS)
+        : rowsPerLinear(outFeatures, readers, search.rowBudget);
+    return 2 * rows * inFeatures * (isExpert && inFeatures > GRAM_SEARCH_WIDTH ? 2 * SKETCH_ROWS : inFeatures);
+  };
+}
+
+/** Operations per token on scores: q·kᵀ and its product with v, each over the half that a causal mask leaves. */
+function scoreWork(mixer: MixerPlan, length: number): number {
+  switch (mixer.kind) {
+    case 'attention':
+      return length * mixer.heads * 2 * mixer.headDim;
+    case 'latent-attention':
+      return length * mixer.heads * (mixer.plainDim + mixer.rope.rotaryDim + mixer.valueDim);
+    case 'gated-delta':
+      return 4 * mixer.valueHeads * mixer.keyDim * mixer.valueDim;
+    case 'short-convolution':
+      return 0;
+  }
+}
+
+function factoredWidths({ gate, down }: { readonly gate: Linear; readonly down: Linear }): number[] {
+  return [gate.inFeatures, down.inFeatures];
+}
+
+function size({ outFeatures, inFeatures }: Linear): number {
+  return outFeatures * inFeatures;
+}
+
+function square(value: number): number {
+  return value * value;
+}
+
+function sum<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((total, item) => total + of(item), 0);
+}
