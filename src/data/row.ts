@@ -1,4 +1,4 @@
-import { InputError } from '../errors.js';
+import { InputError, InterruptedError } from '../errors.js';
 
 /** A row as its storage holds it, before any schema; keys are columns. */
 export type RowValue = Readonly<Record<string, unknown>>;
@@ -66,6 +66,11 @@ export async function reading<T>(name: string, read: () => Promise<T> | T): Prom
 }
 
 export function asInputError(name: string, error: unknown): unknown {
-  if (error instanceof InputError || (error instanceof Error && error.name === 'AbortError')) return error;
+  if (error instanceof InputError || isInterruption(error)) return error;
   return new InputError(`Cannot read "${name}": ${messageOf(error)}`, { cause: error });
+}
+
+/** What an AbortSignal ends reading with; never a fault of the file. */
+export function isInterruption(error: unknown): boolean {
+  return error instanceof InterruptedError || (error instanceof Error && error.name === 'AbortError');
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { HubApiError, listFiles } from '@huggingface/hub';
 import { z } from 'zod';
 import { InputError } from '../../errors.js';
-import { messageOf } from '../row.js';
+import { isInterruption, messageOf } from '../row.js';
 import { refPath, snapshotPath, writeRef } from './cache.js';
 import { createHubFetch } from './request.js';
 import type { Repository, RepositoryFile, RepositoryType } from './repository.js';
@@ -78,7 +78,7 @@ export async function listRepository(repository: Repository): Promise<Repository
       else files.push({ path, size, oid: checkHash(oid ?? '', 40, path), hash: 'git-sha1' });
     }
   } catch (error) {
-    if (error instanceof InputError || (error instanceof Error && error.name === 'AbortError')) throw error;
+    if (error instanceof InputError || isInterruption(error)) throw error;
     const reason = error instanceof HubApiError ? `status ${error.statusCode}, ${error.message}` : messageOf(error);
     throw new InputError(`Cannot list ${type} "${id}": ${reason}`, { cause: error });
   }

@@ -22,8 +22,10 @@ const MAX_BATCH_ROWS = 8192;
  * rows and a page per column. Any codec but LZO.
  */
 export async function openParquet(source: ByteSource): Promise<RowFile> {
-  const metadata = await reading(source.name, () => readMetadata(source));
-  const tree = parquetSchema(metadata);
+  const { metadata, tree } = await reading(source.name, async () => {
+    const read = await readMetadata(source);
+    return { metadata: read, tree: parquetSchema(read) };
+  });
   return {
     name: source.name,
     rowCount: Number(metadata.num_rows),
@@ -99,10 +101,10 @@ async function* readGroup(
   const { selection, signal } = options;
   const wanted = tree.children.filter(({ element }) => options.columns?.includes(element.name) ?? true);
   const names = new Set(wanted.map(({ element }) => element.name));
-  const chunks = group.columns.filter(({ meta_data: meta }) => names.has(meta?.path_in_schema[0] ?? ''));
   const rowCount = Number(group.num_rows);
-  const batchRows = rowsPerBatch(chunks, rowCount);
   try {
+    const chunks = group.columns.filter(({ meta_data: meta }) => names.has(meta?.path_in_schema[0] ?? ''));
+    const batchRows = rowsPerBatch(chunks, rowCount);
     const columns = chunks.map((chunk) => openColumn(source, chunk, tree));
     let at = 0;
     let next = 0;
