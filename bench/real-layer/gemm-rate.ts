@@ -11,7 +11,7 @@ export interface GemmRate {
 
 /** The machine's own rate: onnxruntime's f32 Gemm [1024, 2048] × [2048, 1024] on all cores at once. */
 export async function gemmRate(lanes = availableParallelism(), seconds = 3): Promise<GemmRate> {
-  const workers = Array.from({ length: lanes }, () => new Worker(new URL('./gemm-lane.ts', import.meta.url)));
+  const workers = Array.from({ length: lanes }, () => new Worker(new URL('./gemm-lane.js', import.meta.url)));
   const round = async (length: number): Promise<number> => {
     const answers = workers.map((worker) => once(worker, 'message') as Promise<[number]>);
     for (const worker of workers) worker.postMessage(length);
