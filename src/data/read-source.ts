@@ -31,7 +31,7 @@ export async function* readSource(spec: SourceSpec, options: ReadSourceOptions):
   const rows = drawRows(resolved, {
     samples: spec.samples ?? 'all',
     seed: options.seed,
-    stream: [spec.dataset, spec.subset, spec.split].join('\u0000'),
+    stream: [source, spec.subset, spec.split].join('\u0000'),
     columns: columnFinder(schema, spec),
     signal: options.signal,
   });
