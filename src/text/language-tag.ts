@@ -89,7 +89,8 @@ function canonicalize(tag: string): string {
     return 'und';
   }
   const language = locale.language === 'fil' ? 'tl' : locale.language;
-  if (language.length > 3) return 'und';
+  // Intl gives und no language at all.
+  if (language === undefined || language.length > 3) return 'und';
   const script = locale.script ?? (language === 'zh' ? CHINESE_SCRIPTS[locale.region ?? ''] : undefined);
   const usual = new Intl.Locale(language).maximize().script;
   return script !== undefined && (SEVERAL_SCRIPTS.has(language) || script !== usual)
