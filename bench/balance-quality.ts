@@ -6,28 +6,26 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DEFAULT_ROUNDING, DEFAULT_SEARCH } from '../src/awq/settings.js';
+import { openCheckpoint } from '../src/checkpoint/open.js';
 import { readSequences } from '../src/cli/samples.js';
 import { evaluateModels } from '../src/engine/evaluate.js';
-import type { QuantizeSettings } from '../src/engine/quantize-settings.js';
 import type { Evaluation } from '../src/evaluate/summary.js';
 import { selectBalanced, type BalanceOptions, type Selection } from '../src/mix/balance.js';
 import { selectByQuota, selectRandom } from '../src/mix/balance-baselines.js';
 import type { Sequence } from '../src/mix/sequence.js';
 import { auditSequences } from '../src/pipeline/audit.js';
 import { runQuantization } from '../src/pipeline/quantize.js';
+import { quantizeSettings } from '../src/pipeline/settings.js';
+import { loadRecipe } from '../src/recipe/load.js';
 
 const [, , budgetText = '8192', seedText = '5', model = 'test/models/polyglot-moe-18m'] = process.argv;
 const [budget, seeds] = [Number(budgetText), Number(seedText)];
-const SETTINGS: QuantizeSettings = {
-  scheme: { bits: 4, symmetric: true, groupSize: 128 },
-  ignore: ['lm_head'],
-  format: 'compressed-tensors',
-  shrinkage: 4096,
-  search: DEFAULT_SEARCH,
-  rounding: DEFAULT_ROUNDING,
-  scaleDtype: 'BF16',
-};
+// The demo's settings, which are the defaults.
+const { quantize: recipe } = await loadRecipe('recipes/demo.yaml');
+if (recipe === null) throw new Error('the demo recipe quantizes nothing');
+const checkpoint = openCheckpoint(model);
+const SETTINGS = quantizeSettings(recipe, checkpoint);
+checkpoint.close();
 const METHODS: Record<string, (options: BalanceOptions) => Selection> = {
   random: selectRandom,
   quota: selectByQuota,

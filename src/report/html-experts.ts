@@ -2,7 +2,7 @@ import type { Coverage } from '../coverage/coverage.js';
 import { saturationChart } from './html-charts.js';
 import { escapeHtml, htmlTable } from './html-escape.js';
 import type { ReportData } from './report-data.js';
-import { balanceSentence, fragileSentence, saturationSentence } from './sentences.js';
+import { balanceSentence, fragileSentence, saturationSentence, stabilitySentence } from './sentences.js';
 import { count, figure, languageName } from './text.js';
 
 /** With more experts than this, a layer's profile tells more than the experts' places. */
@@ -45,7 +45,7 @@ export function expertSection(data: ReportData): string {
   );
 }
 
-export function weaknessSection(coverage: Coverage): string {
+export function weaknessSection({ coverage, stability }: ReportData): string {
   const { saturation, floor } = coverage;
   const curve =
     saturation === null || saturation.points.length < 2
@@ -53,7 +53,8 @@ export function weaknessSection(coverage: Coverage): string {
       : `<figure>${saturationChart(saturation, coverage.summary.cells)}</figure>`;
   return (
     '<section id="saturation"><h2>Would more of the same help?</h2>' +
-    `<p>${escapeHtml(saturationSentence(coverage))}</p>${curve}</section>` +
+    `<p>${escapeHtml(saturationSentence(coverage))}</p>${curve}` +
+    `${stability === undefined ? '' : `<p>${escapeHtml(stabilitySentence(stability))}</p>`}</section>` +
     `<section id="worst"><h2>Least-fed cells</h2>${worstTable(coverage, floor)}</section>`
   );
 }

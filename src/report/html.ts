@@ -38,7 +38,7 @@ export function renderHtml(data: ReportData): string {
     hasFixes ? fixSection(fixes) : '',
     hasExperts ? expertSection(data) : '',
     hasLanguages ? languageSection(coverage) : '',
-    hasExperts ? weaknessSection(coverage) : '',
+    hasExperts ? weaknessSection(data) : '',
     quantization === undefined ? '' : quantizationSection(quantization),
     evaluation === undefined ? '' : evaluationSection(evaluation, baselineEvaluation),
     provenanceSection(manifest),

@@ -7,6 +7,7 @@ import {
   evaluationSentence,
   fragileSentence,
   saturationSentence,
+  stabilitySentence,
   subjectSentence,
   verdictSentence,
 } from './sentences.js';
@@ -23,7 +24,7 @@ export function renderMarkdown(data: ReportData): string {
     `${escapeMarkdown(subjectSentence(coverage))}. Model: ${code(model.architecture)}. ` +
       'Only natural routing counts, never padding or forced tokens.',
     ...(Object.keys(coverage.languages).length === 0 ? [] : ['### Tokens by language', languages(coverage)]),
-    ...(layers.length === 0 ? [] : ['### Experts', cellSummary(coverage), layerTable(coverage)]),
+    ...(layers.length === 0 ? [] : ['### Experts', cellSummary(data), layerTable(coverage)]),
     ...(fixes === undefined || fixes.cells.length === 0 ? [] : ['### What would close the gaps', fixTable(fixes)]),
     ...(evaluation === undefined
       ? []
@@ -63,8 +64,13 @@ function languages(coverage: ReportData['coverage']): string {
   );
 }
 
-function cellSummary(coverage: ReportData['coverage']): string {
-  return [balanceSentence(coverage), fragileSentence(coverage), saturationSentence(coverage)]
+function cellSummary({ coverage, stability }: ReportData): string {
+  return [
+    balanceSentence(coverage),
+    fragileSentence(coverage),
+    saturationSentence(coverage),
+    stability === undefined ? null : stabilitySentence(stability),
+  ]
     .filter((sentence) => sentence !== null)
     .map((sentence) => `- ${sentence}`)
     .join('\n');

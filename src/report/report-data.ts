@@ -1,5 +1,6 @@
 import type { Coverage } from '../coverage/coverage.js';
 import type { FixList } from '../coverage/fixes.js';
+import type { Stability } from '../coverage/stability.js';
 import type { MixManifest } from '../mix/sequence.js';
 
 /** Everything a report can show; only coverage is always there. */
@@ -11,6 +12,8 @@ export interface ReportData {
   readonly baselineEvaluation?: EvaluationResult;
   readonly quantization?: QuantizationResult;
   readonly fixes?: FixList;
+  /** The same recipe audited with several seeds. */
+  readonly stability?: Stability;
 }
 
 /** What a report reads of `evaluation.json`, schema `evenkeel.evaluation/1`. */

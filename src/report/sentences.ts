@@ -1,5 +1,6 @@
 import type { Coverage, CoverageFailure } from '../coverage/coverage.js';
 import { feedingLanguages } from '../coverage/feeding-languages.js';
+import type { Stability } from '../coverage/stability.js';
 import type { EvaluationResult } from './report-data.js';
 import { count, figure, languageName, listing, milliNats, percent, plain, plural } from './text.js';
 
@@ -82,6 +83,16 @@ export function fragileSentence({ fragile }: Coverage): string | null {
   if (known.length === 0) return null;
   const [[first, by], ...rest] = [known[0]!, ...known.slice(1)];
   return `Fragile: ${listing([`${plural(first, 'cell')} fed ${by}`, ...rest.map(([n, how]) => `${count(n)} ${how}`)])}.`;
+}
+
+/** What other seeds of the same recipe would have given. */
+export function stabilitySentence({ runs, underFloor, always, sometimes, variation }: Stability): string {
+  const [least, most] = [Math.min(...underFloor), Math.max(...underFloor)];
+  const range = least === most ? count(most) : `${count(least)} to ${count(most)}`;
+  return (
+    `Over ${plural(runs, 'seed')}: ${range} cells under the floor, ${count(always)} of them always and ` +
+    `${count(sometimes)} by the luck of the seed; the median cell varies by ${percent(variation)}.`
+  );
 }
 
 /** What was audited, in a line. */

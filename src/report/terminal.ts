@@ -6,6 +6,7 @@ import {
   evaluationSentence,
   fragileSentence,
   saturationSentence,
+  stabilitySentence,
   subjectSentence,
   verdictSentence,
 } from './sentences.js';
@@ -44,7 +45,11 @@ export function renderTerminal(data: ReportData, options: TerminalOptions = {}):
     ]);
     const points = coverage.saturation?.points ?? [];
     const spark = sparkline(points.map(({ atFloor }) => atFloor / Math.max(1, coverage.summary.cells)));
-    const sentences = [fragileSentence(coverage), balanceSentence(coverage)].filter((sentence) => sentence !== null);
+    const sentences = [
+      fragileSentence(coverage),
+      balanceSentence(coverage),
+      data.stability === undefined ? null : stabilitySentence(data.stability),
+    ].filter((sentence) => sentence !== null);
     sections.push([
       ...wrap(`${points.length < 2 ? '' : `${spark}  `}${saturationSentence(coverage)}`, width),
       ...sentences.flatMap((sentence) => wrap(sentence, width)),

@@ -1,5 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { coverageStability } from '../../src/coverage/stability.js';
+import { renderHtml } from '../../src/report/html.js';
 import { escapeMarkdown, renderMarkdown } from '../../src/report/markdown.js';
 import { renderTerminal } from '../../src/report/terminal.js';
 import { displayWidth, shorten, tableLines } from '../../src/report/terminal-table.js';
@@ -14,6 +16,7 @@ const data = {
   evaluation: sampleEvaluation(LANGUAGES, 0.05),
   baselineEvaluation: sampleEvaluation(LANGUAGES.toReversed(), 0.051),
   quantization: sampleQuantization(coverage),
+  stability: coverageStability([coverage, coverage]),
 };
 
 describe('renderTerminal()', () => {
@@ -76,6 +79,12 @@ describe('renderTerminal()', () => {
   test('says where quantization is worse than rounding to nearest', () => {
     expect(renderTerminal(data)).toMatch(/rounding to nearest \(\d+\.\d\); worse in /);
   });
+});
+
+test('all three reports tell of other seeds', () => {
+  for (const text of [renderTerminal(data, { width: 500 }), renderMarkdown(data), renderHtml(data)]) {
+    expect(text).toContain('Over 2 seeds: ');
+  }
 });
 
 describe('renderMarkdown()', () => {
