@@ -83,12 +83,19 @@ async function writeCorpus(path: string, bytes: number): Promise<number> {
   return written;
 }
 
-async function tokenizeOnly(path: string): Promise<{ seconds: number; megabytes: number; tokens: number }> {
+/** @param plain the library's tokenizer as it comes, without src/text/fast-merges.ts */
+async function tokenizeOnly(
+  path: string,
+  plain: boolean,
+): Promise<{ seconds: number; megabytes: number; tokens: number }> {
   const source = `
     const { parentPort, workerData } = require('node:worker_threads');
     (async () => {
       const { loadTokenizer } = await import(workerData.module);
-      const tokenizer = await loadTokenizer(workerData.model);
+      const { Tokenizer } = await import(workerData.library);
+      const json = () => JSON.parse(require('node:fs').readFileSync(workerData.model + '/tokenizer.json', 'utf8'));
+      const library = workerData.plain ? new Tokenizer(json(), {}) : null;
+      const tokenizer = library === null ? await loadTokenizer(workerData.model) : { encode: (text) => library.encode(text, { add_special_tokens: false }).ids };
       const texts = workerData.texts;
       let bytes = 0, tokens = 0;
       const started = performance.now();
@@ -109,7 +116,13 @@ async function tokenizeOnly(path: string): Promise<{ seconds: number; megabytes:
   const module = new URL('../dist/text/load-tokenizer.js', import.meta.url).href;
   const results = await Promise.all(
     Array.from({ length: workers }, (_, lane) => {
-      const workerData = { module, model: flags.model, texts: texts.filter((__, index) => index % workers === lane) };
+      const workerData = {
+        module,
+        library: import.meta.resolve('@huggingface/tokenizers'),
+        plain,
+        model: flags.model,
+        texts: texts.filter((__, index) => index % workers === lane),
+      };
       return new Promise<{ seconds: number; bytes: number; tokens: number }>((resolve, reject) => {
         new Worker(source, { eval: true, workerData }).on('message', resolve).on('error', reject);
       });
@@ -201,16 +214,18 @@ try {
     `build: ${seconds.toFixed(1)} s, ${(size / 1e6 / seconds).toFixed(2)} MB/s, ${read} rows, ${tokens} tokens, peak resident ${(peak / 1e6).toFixed(0)} MB`,
     dropped,
   );
-  const aloneStarted = process.cpuUsage();
-  const alone = await tokenizeOnly(path);
-  const aloneCpu = process.cpuUsage(aloneStarted);
-  const rate = alone.tokens / alone.seconds;
-  const perCpu = alone.tokens / ((aloneCpu.user + aloneCpu.system) / 1e6);
-  console.log(
-    `tokenizer alone: ${(alone.megabytes / alone.seconds).toFixed(2)} MB/s of text, ${(rate / 1e6).toFixed(3)} M tokens/s; ` +
-      `the build reaches ${((100 * tokens) / seconds / rate).toFixed(0)} % of it by the clock, ` +
-      `${((100 * tokens) / cpuSeconds / perCpu).toFixed(0)} % by processor time (${cpuSeconds.toFixed(0)} s)`,
-  );
+  for (const plain of [false, true]) {
+    const aloneStarted = process.cpuUsage();
+    const alone = await tokenizeOnly(path, plain);
+    const aloneCpu = process.cpuUsage(aloneStarted);
+    const rate = alone.tokens / alone.seconds;
+    const perCpu = alone.tokens / ((aloneCpu.user + aloneCpu.system) / 1e6);
+    console.log(
+      `${plain ? '@huggingface/tokenizers as it comes' : 'our tokenizer alone'}: ${(alone.megabytes / alone.seconds).toFixed(2)} MB/s of text, ` +
+        `${(rate / 1e6).toFixed(3)} M tokens/s; the build reaches ${((100 * tokens) / seconds / rate).toFixed(0)} % of it by the clock, ` +
+        `${((100 * tokens) / cpuSeconds / perCpu).toFixed(0)} % by processor time (${cpuSeconds.toFixed(0)} s)`,
+    );
+  }
 } finally {
   await rm(folder, { recursive: true, force: true });
 }

@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
 import { isRecord, parseJsonObject, readIfPresent, specialTokenText, type JsonRecord } from './model-file.js';
+import { PLAIN_TEMPLATE } from './plain-template.js';
 import { compileTemplate, type TemplateProgram } from './template-engine.js';
 import { templateVocabulary, type TemplateVocabulary } from './template-messages.js';
 
@@ -37,22 +38,22 @@ const TOKEN_KEYS = [
  * `additional_chat_templates/*.jinja`, else `chat_template` in tokenizer_config.json (a string, or a list of
  * `{name, template}`), else `chat_template.json`.
  *
+ * @param modelFolder null for a mix without a model: a plain template stands in
  * @param file a template to use instead of the model's own; the model's special tokens stay
- * @returns null when there is none
+ * @returns null when the model has none
  */
 export async function loadChatTemplate(modelFolder: string | null, file?: string): Promise<ChatTemplate | null> {
-  if (modelFolder === null && file === undefined) return null;
   const configPath = join(modelFolder ?? '', 'tokenizer_config.json');
   const configText = modelFolder === null ? null : await readIfPresent(configPath);
   const config = configText === null ? {} : parseJsonObject(configText, configPath);
   const sources =
-    file === undefined ? await templateSources(modelFolder!, config) : new Map([['default', await readTemplate(file)]]);
+    file === undefined ? await modelSources(modelFolder, config) : new Map([['default', await readTemplate(file)]]);
   if (sources.size === 0) return null;
   const hash = createHash('sha256');
   const templates = new Map<string, NamedTemplate>();
   for (const [name, source] of sources) {
     hash.update(`${name}\0${source}\0`);
-    const program = compileTemplate(source, `${file ?? modelFolder} (${name})`);
+    const program = compileTemplate(source, `${file ?? modelFolder ?? 'built in'} (${name})`);
     templates.set(name, { name, source, program, vocabulary: templateVocabulary(source) });
   }
   const tokens: Record<string, string> = {};
@@ -79,6 +80,10 @@ export function chooseTemplate(chat: ChatTemplate, hasTools: boolean, wanted: st
   if (chosen !== undefined) return chosen;
   const names = [...chat.templates.keys()].map((name) => `"${name}"`).join(', ');
   throw new InputError(`Cannot choose a chat template: wanted "${wanted ?? 'default'}", the model has ${names}`);
+}
+
+async function modelSources(folder: string | null, config: JsonRecord): Promise<Map<string, string>> {
+  return folder === null ? new Map([['plain', PLAIN_TEMPLATE]]) : templateSources(folder, config);
 }
 
 async function templateSources(folder: string, config: JsonRecord): Promise<Map<string, string>> {

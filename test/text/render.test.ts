@@ -272,6 +272,14 @@ describe('loadChatTemplate()', () => {
     expect(render(sampleOf(messages), files, { specialTokens, template: 'rag' }).text).toBe('documents');
   });
 
+  it('has a plain one for mixes without a model', async () => {
+    const rendered = render(fromReference('tools'), await loadChatTemplate(null), { specialTokens });
+    expect(rendered.text).toMatch(
+      /^<\|im_start\|>system\nTools:\n\{"type": "function".*"arguments": \{"city": "Θήβα"/su,
+    );
+    expect(rendered.dropped).toEqual([]);
+  });
+
   it('gives null where there is none and says why one cannot be parsed', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'evenkeel-none-'));
     expect(await loadChatTemplate(folder)).toBeNull();
