@@ -17,7 +17,7 @@ const FORMATTERS = {
   prompt_answer: { format: 'prompt_answer', columns: 2 },
   raw_text: { format: 'raw_text', columns: 1 },
   chat_completion_with_sysprompt: { format: 'auto', columns: 2 },
-  deepmind_code_contests: { format: 'code_contests', columns: 1 },
+  deepmind_code_contests: { format: 'deepmind_code_contests', columns: 1 },
 } as const;
 
 const FORMATTER_NAMES = [

@@ -22,6 +22,7 @@ export function resolveQuantize(raw: z.output<typeof quantizeSchema>): QuantizeR
     clip: raw.clip,
     signedScales: raw.signed_scales,
     rounding: raw.rounding,
+    followDrift: raw.follow_drift,
     sweeps: raw.sweeps,
     damping: raw.damping,
     ignore: raw.ignore,

@@ -124,6 +124,7 @@ export interface QuantizeRecipe {
   readonly clip: boolean;
   readonly signedScales: boolean;
   readonly rounding: 'nearest' | 'gptq';
+  readonly followDrift: boolean;
   readonly sweeps: number;
   readonly damping: number;
   readonly ignore: readonly string[];

@@ -77,6 +77,10 @@ export const quantizeSchema = z.strictObject({
   clip: z.boolean().default(true),
   signed_scales: z.boolean().default(true),
   rounding: z.enum(['nearest', 'gptq']).default('gptq'),
+  follow_drift: z
+    .boolean()
+    .default(true)
+    .describe('calibrate each layer for the inputs that the quantized layers before it give (gptq only)'),
   sweeps: z.int().min(0).max(100).default(4).describe('coordinate descent over the codes'),
   damping: positive.max(1).default(0.01),
   ignore: z.array(text).default(['lm_head']),
