@@ -112,12 +112,17 @@ function wordSplit(path: string): string | null {
   return null;
 }
 
+/** Prose beside the data, unless it is all there is. */
+const PROSE = new Set(['txt', 'md']);
+
 /** A repository may hold its rows in two formats: the one with more files is read. */
 function commonestEnding(files: readonly string[]): string[] {
+  const structured = files.filter((path) => !PROSE.has(endingOf(path)));
+  const candidates = structured.length > 0 ? structured : files;
   const counts = new Map<string, number>();
-  for (const path of files) counts.set(endingOf(path), (counts.get(endingOf(path)) ?? 0) + 1);
+  for (const path of candidates) counts.set(endingOf(path), (counts.get(endingOf(path)) ?? 0) + 1);
   const [commonest] = [...counts].sort(([, a], [, b]) => b - a);
-  return files.filter((path) => endingOf(path) === commonest?.[0]);
+  return candidates.filter((path) => endingOf(path) === commonest?.[0]);
 }
 
 function inFolder(files: readonly string[], folder: string): readonly string[] {

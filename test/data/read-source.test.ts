@@ -217,6 +217,8 @@ describe('findDataFiles()', () => {
     [['my_training_file.jsonl', 'eval/x.jsonl'], 'test', 1],
     [['README.md', 'LICENSE.txt', 'dataset_infos.json', '.cache/x.jsonl', 'x.jsonl'], undefined, 1],
     [['a.parquet', 'b.parquet', 'extra.json'], undefined, 2],
+    [['rows.jsonl', 'docs/a.md', 'docs/b.md'], undefined, 1],
+    [['a.txt', 'b.txt'], undefined, 2],
   ])('%j, split %s: %i', (files, split, count) => {
     expect(find(files, split === undefined ? {} : { split })).toHaveLength(count);
   });

@@ -77,7 +77,7 @@ export async function downloadModel(
           report(each.path, bytes);
         },
       });
-      report(file.path, file.size);
+      report(file.path, Math.max(file.size, 0));
     }
   };
   await Promise.all(Array.from({ length: CONCURRENT_FILES }, work));

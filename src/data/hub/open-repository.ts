@@ -42,12 +42,12 @@ export async function openRepository(
   settings: HubSettings,
   signal?: AbortSignal,
 ): Promise<Repository> {
-  const common = { type, id, revision, settings, fetch: createHubFetch(settings) };
+  const common = { type, id, revision, settings, fetch: createHubFetch(settings, signal) };
   if (settings.offline) {
     return { ...common, sha: await cachedCommit(type, id, revision, settings), license: null };
   }
   const url = `${settings.endpoint}/api/${type}s/${id}/revision/${encodeURIComponent(revision)}`;
-  const response = await common.fetch(url, signal === undefined ? {} : { signal });
+  const response = await common.fetch(url);
   if (!response.ok) throw await refused(response, common);
   const info = revisionInfo.safeParse(await response.json().catch(() => null));
   if (!info.success) throw new InputError(`Cannot read ${type} "${id}": "${url}" did not answer with a commit`);

@@ -19,11 +19,13 @@ const RETRIED = new Set([408, 425, 429, 500, 502, 503, 504, 520, 522, 524]);
  * `fetch` that signs requests to the Hub itself (and never those to where it redirects), repeats what may succeed on
  * another attempt, and waits as long as `Retry-After` says.
  *
- * @throws InputError when the Hub cannot be reached; the caller's AbortSignal ends it at once
+ * @param signal ends requests that bring no signal of their own
+ * @throws InputError when the Hub cannot be reached; an AbortSignal ends it at once
  */
-export function createHubFetch(settings: HubSettings): typeof fetch {
+export function createHubFetch(settings: HubSettings, signal?: AbortSignal): typeof fetch {
   const origin = new URL(settings.endpoint).origin;
-  return async (input, init = {}) => {
+  return async (input, given = {}) => {
+    const init = signal === undefined || given.signal ? given : { ...given, signal };
     if (settings.offline) throw new InputError(`Cannot reach ${describe(input)}: HF_HUB_OFFLINE is set`);
     const url = new URL(input instanceof Request ? input.url : input);
     const headers = new Headers(init.headers);

@@ -56,7 +56,12 @@ export async function* uploadFolder(
   const files = await filesOf(folder, options.include);
   if (files.length === 0) throw new InputError(`Cannot push "${folder}": it has no files`);
   const repo = { type, name: parsed.id };
-  const common = { repo, hubUrl: settings.endpoint, fetch: createHubFetch(settings), accessToken: settings.token };
+  const common = {
+    repo,
+    hubUrl: settings.endpoint,
+    fetch: createHubFetch(settings, options.signal),
+    accessToken: settings.token,
+  };
   try {
     if (!(await repoExists(common))) {
       await createRepo({ ...common, visibility: options.private === false ? 'public' : 'private' });

@@ -3,7 +3,7 @@ import { findList } from './find-list.js';
 import { messagesSchema } from './messages.js';
 import type { RowContext, Schema } from './schema.js';
 import { sharegptSchema } from './sharegpt.js';
-import { decodeJson } from './shape.js';
+import { decodeJson, toJson } from './shape.js';
 import { parseTerminusResponse } from './terminus-response.js';
 
 const USUAL_COLUMNS = ['conversations', 'messages', 'trajectory'];
@@ -38,11 +38,12 @@ function base(context: RowContext): Schema {
 function printed(context: RowContext): RowContext {
   const found = findList(context, USUAL_COLUMNS, isAnswer);
   if (found === null) return context;
-  const items = found.items.map((item) => {
+  const items = found.items.map((item, index) => {
     if (!isRecord(item)) return item;
     const key = 'content' in item ? 'content' : 'value';
     const answer = decodeJson(item[key]);
-    return isRecord(item[key]) ? { ...item, [key]: JSON.stringify(answer, null, 2) } : item;
+    if (!isRecord(item[key])) return item;
+    return { ...item, [key]: JSON.stringify(toJson(answer, [found.column, index, key], context.columnar), null, 2) };
   });
   return { ...context, row: { ...context.row, [found.column]: items } };
 }

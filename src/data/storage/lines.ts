@@ -1,7 +1,7 @@
 import { InputError } from '../../errors.js';
 
 /** The longest line that is read: agent trajectories with file contents reach tens of megabytes. */
-export const MAX_LINE_BYTES = 256 << 20;
+const MAX_LINE_BYTES = 256 << 20;
 
 export interface Line {
   /** From 1. */

@@ -21,7 +21,7 @@ const OPENERS: ReadonlyMap<string, Opener> = new Map<string, Opener>([
   ['md', openPlainText],
 ]);
 
-export const DATA_FILE_ENDINGS: readonly string[] = [...OPENERS.keys()];
+const DATA_FILE_ENDINGS: readonly string[] = [...OPENERS.keys()];
 
 /** The format's ending, in lower case: `jsonl` of `a.jsonl.gz`. */
 export function endingOf(name: string): string {

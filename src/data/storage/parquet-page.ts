@@ -6,7 +6,7 @@ import { getMaxDefinitionLevel, getMaxRepetitionLevel } from 'hyparquet/src/sche
 import { checkRuns } from './parquet-runs.js';
 
 /** Writers cut pages at about 1 MB; one value may be longer, but nothing honest reaches this. */
-export const MAX_PAGE_BYTES = 512 << 20;
+const MAX_PAGE_BYTES = 512 << 20;
 
 /** Arrow writes a whole row group of a constant column as one page; row groups seldom pass a million rows. */
 const MAX_PAGE_VALUES = 1 << 24;
