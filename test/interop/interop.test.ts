@@ -1,0 +1,119 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadTokenizer } from '../../src/text/load-tokenizer.js';
+import { folder, FOLDERS } from '../model/folders.js';
+import { interopPython } from './environment.js';
+import { quantizeFolder, withLogits, type Case } from './quantized.js';
+
+const run = promisify(execFile);
+
+type Loaded =
+  | { readonly failure: string }
+  | {
+      readonly missing: readonly string[];
+      readonly unexpected: readonly string[];
+      readonly mismatched: readonly string[];
+      /** Largest difference of a logit, as a share of the largest logit's magnitude. */
+      readonly error: number;
+    };
+
+/** What `--target transformers` refuses. When one of these loads, its rule has had its day. */
+const REFUSED: Readonly<Record<string, readonly [model: string, quantize: string]>> = {
+  granitemoe: ['granitemoe', '{scheme: W4A16, group_size: 32}'],
+  'asymmetric experts': ['qwen3_moe', '{scheme: W4A16_ASYM, group_size: 32}'],
+};
+
+/** Loaded as a language model, a multimodal checkpoint has its tower left over. */
+const LEFT_OVER = /^(vision_model|multi_modal_projector)\./;
+
+/** Both sides compute in f32 from the same weights. */
+const LOGITS_TOLERANCE = 2e-5;
+
+const SYMMETRIC = readdirSync(fileURLToPath(new URL('../conformance/', import.meta.url))).filter(
+  (name) => FOLDERS.has(name) && !name.startsWith('granitemoe'),
+);
+const EXPERTS_SYMMETRIC = `{scheme: W4A16_ASYM, group_size: 32, groups: [{targets: ['re:.*\\.experts\\.\\d+\\..*'], scheme: W4A16, group_size: 32}]}`;
+
+/** Name → model folder and the `quantize` part of a recipe. */
+const CASES: Readonly<Record<string, readonly [model: string, quantize: string]>> = {
+  ...Object.fromEntries(SYMMETRIC.map((name) => [name, [name, '{scheme: W4A16, group_size: 32}']])),
+  // 48 inputs of the experts: no group divides them.
+  llama4_text: ['llama4_text', '{scheme: W4A16, group_size: channel}'],
+  llama4_multimodal: ['llama4_multimodal', '{scheme: W4A16, group_size: channel}'],
+  'llama4_text, asymmetric': ['llama4_text', '{scheme: W4A16_ASYM, group_size: channel}'],
+  'llama, asymmetric': ['llama', '{scheme: W4A16_ASYM, group_size: 32}'],
+  'qwen3, asymmetric': ['qwen3', '{scheme: W4A16_ASYM, group_size: 64}'],
+  'phi3, asymmetric': ['phi3', '{scheme: W4A16_ASYM, group_size: 64}'],
+  'llama, smaller groups where 128 does not divide': ['llama', '{scheme: W4A16, group_size: 128}'],
+  'qwen3_moe, experts symmetric, the rest asymmetric': ['qwen3_moe', EXPERTS_SYMMETRIC],
+  'deepseek_v3, experts symmetric, the rest asymmetric': ['deepseek_v3', EXPERTS_SYMMETRIC],
+  'mixtral, 8 bits by channel': ['mixtral', '{scheme: W8A16, group_size: channel}'],
+  'qwen3_moe, plain rounding': ['qwen3_moe', '{scheme: W4A16, group_size: 32, rounding: nearest, clip: false}'],
+  'qwen3_moe, positive scales': ['qwen3_moe', '{scheme: W4A16, group_size: 32, signed_scales: false}'],
+};
+
+const SHIPPED = fileURLToPath(new URL('../models/polyglot-moe-18m', import.meta.url));
+const PROMPTS = [
+  'Der Müller mahlt am Morgen das Korn, das die Bauern am Abend vorher gebracht haben.',
+  'Η θάλασσα ήταν ήσυχη και τα καΐκια γύριζαν ένα ένα στο λιμάνι.',
+  'def area(width: float, height: float) -> float:\n    return width * height\n',
+];
+
+describe('transformers and compressed-tensors load what was written', { timeout: 20_000 }, () => {
+  const directory = mkdtempSync(join(tmpdir(), 'evenkeel-interop-'));
+  let results: Readonly<Record<string, Loaded>> = {};
+
+  beforeAll(async () => {
+    const python = await interopPython();
+    const cases: Case[] = [await quantizeShipped(directory)];
+    for (const [name, [model, quantize]] of Object.entries({ ...CASES, ...REFUSED }))
+      cases.push(await quantizeFolder(name, folder(model), quantize, directory));
+    writeFileSync(join(directory, 'cases.json'), JSON.stringify(cases));
+    const script = fileURLToPath(new URL('./load.py', import.meta.url));
+    await run(python, [script, join(directory, 'cases.json'), join(directory, 'results.json')]);
+    results = JSON.parse(readFileSync(join(directory, 'results.json'), 'utf8')) as typeof results;
+    // Making the virtual environment is most of it, and happens once.
+  }, 1_200_000);
+
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+  it.each(['the shipped model', ...Object.keys(CASES)])('%s', (name) => {
+    const result = results[name]!;
+    if ('failure' in result) expect.fail(result.failure);
+    const unexpected = result.unexpected.filter((key) => !LEFT_OVER.test(key));
+    expect({ ...result, unexpected }).toMatchObject({ missing: [], unexpected: [], mismatched: [] });
+    expect(result.error).toBeLessThan(LOGITS_TOLERANCE);
+  });
+
+  it.each(Object.keys(REFUSED))('but not %s', (name) => {
+    const result = results[name]!;
+    expect('failure' in result || result.missing.length > 0).toBe(true);
+  });
+});
+
+/** The whole command, as users run it. */
+async function quantizeShipped(directory: string): Promise<Case> {
+  const name = 'the shipped model';
+  const output = join(directory, name);
+  const recipe = join(directory, 'shipped.yaml');
+  writeFileSync(
+    recipe,
+    `model: ${SHIPPED}
+mix: {tokens: 4096, sequence_length: 256, sources: [{dataset: 'builtin:multilingual-dialogues'}]}
+balance: {floor: 0, pool: 1}
+output: '${output}'
+`,
+  );
+  const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+  await run(process.execPath, [cli, '--quiet', 'quantize', recipe]);
+  const tokenizer = await loadTokenizer(SHIPPED);
+  const encoded = PROMPTS.map((prompt) => [...tokenizer.encode(prompt)]);
+  const length = Math.min(...encoded.map((ids) => ids.length));
+  const inputIds = encoded.map((ids) => ids.slice(0, length));
+  return withLogits(name, output, inputIds, directory);
+}
