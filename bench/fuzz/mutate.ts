@@ -40,12 +40,12 @@ const truncate: Mutation = (bytes, random) => bytes.slice(0, 1 + random.below(by
 
 const remove: Mutation = (bytes, random) => {
   const [from, to] = span(bytes.length, random);
-  return Uint8Array.from([...bytes.subarray(0, from), ...bytes.subarray(to)]);
+  return join(bytes.subarray(0, from), bytes.subarray(to));
 };
 
 const repeat: Mutation = (bytes, random) => {
   const [from, to] = span(bytes.length, random);
-  return Uint8Array.from([...bytes.subarray(0, to), ...bytes.subarray(from)]);
+  return join(bytes.subarray(0, to), bytes.subarray(from));
 };
 
 const splice: Mutation = (bytes, random, other) => {
@@ -85,12 +85,16 @@ export function mutate(original: Uint8Array, other: Uint8Array, random: Random):
     const mutation = MUTATIONS[random.below(MUTATIONS.length)] ?? flipBit;
     const from = random.below(2) === 0 ? Math.max(bytes.length - 2000, 0) : 0;
     const tail = mutation(bytes.slice(from), random, other);
-    const whole = new Uint8Array(from + tail.length);
-    whole.set(bytes.subarray(0, from));
-    whole.set(tail, from);
-    bytes = whole;
+    bytes = join(bytes.subarray(0, from), tail);
   }
   return bytes;
+}
+
+function join(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const whole = new Uint8Array(first.length + second.length);
+  whole.set(first);
+  whole.set(second, first.length);
+  return whole;
 }
 
 function span(length: number, random: Random): [number, number] {
