@@ -4,7 +4,7 @@ import type { ModelPlan, MoePlan } from '../model/plan.js';
 import { loadExpert, loadLayer } from '../runtime/layer-runner.js';
 import { openRowStore } from '../runtime/row-store.js';
 import type { SessionCache } from '../runtime/sessions.js';
-import { loadBindings, readWeight, type WeightReader } from '../runtime/weights.js';
+import { loadBindings, overriddenReader, readWeight, type WeightReader } from '../runtime/weights.js';
 import type { Handled } from '../runtime/workers.js';
 import type { ExpertAssignments, ForwardJobs, SharedRouting } from './jobs.js';
 
@@ -44,10 +44,14 @@ export function embed({ checkpoint, plan }: LaneModel, job: ForwardJobs['embed']
 }
 
 export async function runLayer(model: LaneModel, job: ForwardJobs['layer']['job']): Promise<Handled> {
+  const reader = overriddenReader(
+    model.reader,
+    new Map(job.overrides.map(({ key, data, shape }) => [key, { data, shape }])),
+  );
   const layer = loadLayer(
     model.plan,
     model.plan.layers[job.layer]!,
-    model.reader,
+    reader,
     model.sessions,
     new Set(job.taps),
     job.sample,

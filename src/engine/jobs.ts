@@ -25,6 +25,13 @@ export interface SharedRouting {
   readonly weights: SharedArrayBuffer;
 }
 
+/** A weight [out, in] that stands in for a stored one; `key` is the stored one's `weightKey`. */
+export interface WeightOverride {
+  readonly key: string;
+  readonly data: Float32Array;
+  readonly shape: readonly number[];
+}
+
 export interface SharedSums {
   readonly tap: Tap;
   readonly gram: Float32Array;
@@ -57,6 +64,8 @@ export interface ForwardJobs {
       readonly taps: readonly Tap[];
       /** Tokens whose inputs are returned as they are, rising. */
       readonly sample: Int32Array;
+      /** Weights to use instead of the stored ones. */
+      readonly overrides: readonly WeightOverride[];
     };
     result: readonly SharedSums[];
   };

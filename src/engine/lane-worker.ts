@@ -3,6 +3,7 @@ import { openCheckpoint } from '../checkpoint/open.js';
 import { planModel } from '../model/registry.js';
 import { createSessionCache } from '../runtime/sessions.js';
 import { createWeightReader } from '../runtime/weights.js';
+import { crossMoments, drift, quantizeDowns, quantizeGates, residual, searchGates } from './drift-lane.js';
 import { divergence } from './evaluate-lane.js';
 import { roundedReader } from './rounded-reader.js';
 import type { Handled, LaneReply, LaneRequest } from '../runtime/workers.js';
@@ -55,6 +56,12 @@ const HANDLERS: Handlers = {
   quantizeLinears: (job: Jobs['quantizeLinears']['job']) => quantizeLinears(lane(), job),
   calibrateExperts: (job: Jobs['calibrateExperts']['job']) => calibrateExperts(lane(), job),
   quantizeExperts: (job: Jobs['quantizeExperts']['job']) => quantizeExperts(lane(), job),
+  crossMoments: (job: Jobs['crossMoments']['job']) => crossMoments(job),
+  drift: (job: Jobs['drift']['job']) => drift(job),
+  searchGates: (job: Jobs['searchGates']['job']) => searchGates(lane(), job),
+  quantizeGates: (job: Jobs['quantizeGates']['job']) => quantizeGates(lane(), job),
+  residual: (job: Jobs['residual']['job']) => residual(job),
+  quantizeDowns: (job: Jobs['quantizeDowns']['job']) => quantizeDowns(lane(), job),
 };
 
 async function answer({ id, job }: LaneRequest<{ kind: string }>): Promise<void> {

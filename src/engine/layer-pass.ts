@@ -4,7 +4,7 @@ import type { ModelPlan, MoePlan, Tap } from '../model/plan.js';
 import { planBatches, type Batch } from '../runtime/batches.js';
 import { createRowStore, openRowStore, type RowStoreDescriptor } from '../runtime/row-store.js';
 import type { Lanes } from '../runtime/workers.js';
-import type { ExpertAssignments, ForwardJobs, SharedRouting, SharedSums } from './jobs.js';
+import type { ExpertAssignments, ForwardJobs, SharedRouting, SharedSums, WeightOverride } from './jobs.js';
 
 /** Sequences laid end to end: sequence i owns rows [offsets[i], offsets[i+1]). */
 export interface TokenLayout {
@@ -17,7 +17,7 @@ export interface TokenLayout {
 export function layOut(sequences: readonly { readonly inputIds: Int32Array }[]): TokenLayout {
   const offsets = new Int32Array(sequences.length + 1);
   sequences.forEach(({ inputIds }, i) => (offsets[i + 1] = offsets[i]! + inputIds.length));
-  const tokens = offsets.at(-1);
+  const tokens = offsets.at(-1) ?? 0;
   const ids = new SharedArrayBuffer(Math.max(4, tokens * 4));
   const all = new Int32Array(ids);
   sequences.forEach(({ inputIds }, i) => all.set(inputIds, offsets[i]));
@@ -89,13 +89,14 @@ export async function runLayerBlocks(
   layer: number,
   taps: readonly Tap[],
   sample: Int32Array = new Int32Array(0),
+  overrides: readonly WeightOverride[] = [],
 ): Promise<readonly SharedSums[]> {
   const { hidden, expertsInput, routing } = state;
   const parts = await Promise.all(
     deal(state.batches, lanes.count).map((batches, lane) =>
       batches.length === 0
         ? Promise.resolve([])
-        : lanes.call(lane, 'layer', { layer, batches, hidden, expertsInput, routing, taps, sample }),
+        : lanes.call(lane, 'layer', { layer, batches, hidden, expertsInput, routing, taps, sample, overrides }),
     ),
   );
   return mergeSums(parts);

@@ -1,8 +1,9 @@
 import type { ScaleCandidate } from '../awq/scale-search.js';
 import type { EncodedTensor } from '../checkpoint/encode.js';
 import type { RowStoreDescriptor } from '../runtime/row-store.js';
+import type { DriftJobs } from './drift-jobs.js';
 import type { LanguageEnergy, LanguageSample } from './language-sample.js';
-import type { ExpertAssignments, ForwardJobs, SharedRouting } from './jobs.js';
+import type { ExpertAssignments, ForwardJobs, SharedRouting, WeightOverride } from './jobs.js';
 
 /** What became of one Linear. */
 export interface LinearResult {
@@ -11,6 +12,8 @@ export interface LinearResult {
   /** √(tr ΔGΔᵀ / tr WGWᵀ) under the statistics it was quantized with. */
   readonly relativeError: number;
   readonly loss: number;
+  /** What a runtime computes with, before smoothing; only where the follower needs it. */
+  readonly effective: WeightOverride | null;
 }
 
 /** Sampled rows of an input, and the language of each. */
@@ -33,7 +36,7 @@ export interface ExpertResult {
   readonly linears: readonly LinearResult[];
 }
 
-export interface CalibrationJobs extends ForwardJobs {
+export interface CalibrationJobs extends ForwardJobs, DriftJobs {
   /** Σ over output rows of each module's relative weight magnitude (AWQ's w), [in], and how many rows. */
   magnitude: {
     job: { readonly layer: number; readonly modules: readonly string[] };
@@ -60,6 +63,8 @@ export interface CalibrationJobs extends ForwardJobs {
       readonly outputScales: Readonly<Record<string, Float32Array>>;
       readonly sampled: SampledInput;
       readonly languages: number;
+      /** Return each Linear's effective weight. */
+      readonly effective: boolean;
     };
     result: { readonly linears: readonly LinearResult[]; readonly energy: LanguageEnergy };
   };

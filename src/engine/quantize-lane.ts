@@ -15,18 +15,21 @@ import {
   smoothGram,
 } from '../awq/statistics.js';
 import { chooseTargets, type Targets } from '../awq/targets.js';
-import type { Scheme } from '../awq/scheme.js';
+import type { QuantizedLinear, Scheme } from '../awq/scheme.js';
+import type { WeightOverride } from './jobs.js';
 import { layerLinears } from '../model/linears.js';
 import type { ExpertPlan, Linear, MoePlan } from '../model/plan.js';
 import { noEnergy, type LanguageEnergy } from './language-sample.js';
-import { addOutputErrors, type SampledRows } from '../awq/output-error.js';
+import { addOutputErrors, dequantize, type SampledRows } from '../awq/output-error.js';
 import { loadExpert, type TapSums } from '../runtime/layer-runner.js';
 import { gemm } from '../runtime/matrix.js';
 import { openRowStore, type RowStore } from '../runtime/row-store.js';
-import { readLinear } from '../runtime/weights.js';
+import { readLinear, weightKey } from '../runtime/weights.js';
 import type { Handled } from '../runtime/workers.js';
 import { gatherRouted, moeOf, scatterAdd, type LaneModel } from './forward-lane.js';
+import type { DriftedExpert } from './drift-lane.js';
 import { smoothWeight } from './smooth-weight.js';
+import { DOWN_SEARCH_ROWS, GRAM_SEARCH_WIDTH, SKETCH_ROWS } from './search-limits.js';
 import type { CalibrationJobs, ExpertResult, LinearResult } from './quantize-jobs.js';
 import type { QuantizeSettings } from './quantize-settings.js';
 
@@ -36,6 +39,7 @@ export interface QuantizeLane {
   readonly settings: QuantizeSettings;
   readonly targets: Targets;
   readonly kept: Map<number, CalibratedExpert>;
+  readonly drifted: Map<number, DriftedExpert>;
 }
 
 interface CalibratedExpert {
@@ -47,23 +51,17 @@ interface CalibratedExpert {
 
 /** Input Grams that a lane keeps between the passes; beyond it they are computed twice. */
 const KEPT_GRAM_BYTES = 256 * 2 ** 20;
-/** Up to this width a Gram is the cheaper statistic for the search; beyond it, rows of the input are. */
-const GRAM_SEARCH_WIDTH = 512;
-/** Rows of input that stand for a Gram in the search, routed and layer-wide each. */
-const SKETCH_ROWS = 256;
-/** Output rows of a down projection judged by the search. */
-const DOWN_SEARCH_ROWS = 512;
 
 export function createQuantizeLane(model: LaneModel, settings: QuantizeSettings): QuantizeLane {
-  return { model, settings, targets: chooseTargets(model.plan, settings), kept: new Map() };
+  return { model, settings, targets: chooseTargets(model.plan, settings), kept: new Map(), drifted: new Map() };
 }
 
-function findLinears(lane: QuantizeLane, layer: number, modules: readonly string[]): Linear[] {
+export function findLinears(lane: QuantizeLane, layer: number, modules: readonly string[]): Linear[] {
   const byModule = new Map(layerLinears(lane.model.plan.layers[layer]!).map((linear) => [linear.module, linear]));
   return modules.map((module) => byModule.get(module)!);
 }
 
-function schemeOf(lane: QuantizeLane, { module }: Linear): Scheme {
+export function schemeOf(lane: QuantizeLane, { module }: Linear): Scheme {
   return lane.targets.quantized.get(module) ?? lane.settings.scheme;
 }
 
@@ -94,7 +92,7 @@ export async function searchLinears(
       lossWeight: 1,
       rows,
     };
-    add(
+    addLosses(
       losses,
       await scaleLosses(
         job.candidates,
@@ -120,7 +118,9 @@ export async function quantizeLinears(
   const sampled = { rows: job.sampled.rows, groupOf: job.sampled.languageOf, groups: job.languages };
   for (const linear of linears) {
     const outputScales = job.outputScales[linear.module] ?? null;
-    results.push(await quantizeLinear(lane, linear, prepared, job.inputScales, outputScales, { sampled, energy }));
+    results.push(
+      await quantizeLinear(lane, linear, prepared, job.inputScales, outputScales, { sampled, energy }, job.effective),
+    );
   }
   return { result: { linears: results, energy }, transfer: transferOf(results) };
 }
@@ -133,6 +133,7 @@ async function quantizeLinear(
   inputScales: Float32Array | null,
   outputScales: Float32Array | null,
   measure: { readonly sampled: SampledRows; readonly energy: LanguageEnergy } | null,
+  wantsEffective = false,
 ): Promise<LinearResult> {
   const { outFeatures, inFeatures, module } = linear;
   const original = readLinear(lane.model.reader, linear).weight;
@@ -150,7 +151,13 @@ async function quantizeLinear(
     const { sampled, energy } = measure;
     await addOutputErrors(original, quantized, inputScales, outputScales, sampled, energy.signal, energy.error);
   }
-  return { module, tensors: outputFormat(lane.settings.format).pack(module, quantized), loss, relativeError };
+  return {
+    module,
+    tensors: outputFormat(lane.settings.format).pack(module, quantized),
+    loss,
+    relativeError,
+    effective: wantsEffective ? effectiveWeight(linear, quantized, inputScales, outputScales) : null,
+  };
 }
 
 export async function calibrateExperts(
@@ -190,7 +197,7 @@ export async function calibrateExperts(
     if (job.candidates.length > 0) {
       const scaled = moe.weightOn === 'input' ? weightRows(routed.x, routed.routing) : routed.x;
       const statistics = await gateUpStatistics(lane, scaled, tokens, run?.input ?? null, job.layerGram, sampled);
-      if (statistics !== null) add(losses, await gateUpLosses(lane, plan, statistics, tokens, job));
+      if (statistics !== null) addLosses(losses, await gateUpLosses(lane, plan, statistics, tokens, job));
     }
     lane.kept.set(e, { downScales: down.scales, inputSum: run?.input?.gram ?? null });
     const ownShare = tokens === 0 ? 0 : tokens / (tokens + settings.shrinkage);
@@ -309,7 +316,7 @@ async function gateUpStatistics(
 }
 
 /** Evenly spaced rows, scaled so that SᵀS ≈ share · mean xxᵀ. */
-function sketchRows(x: Float32Array, width: number, share: number): Float32Array {
+export function sketchRows(x: Float32Array, width: number, share: number): Float32Array {
   const total = x.length / width;
   if (total === 0 || share === 0) return new Float32Array(0);
   const rows = Math.min(total, SKETCH_ROWS);
@@ -342,7 +349,7 @@ async function gateUpLosses(
       lossWeight: tokens,
       rows,
     };
-    add(
+    addLosses(
       losses,
       await scaleLosses(
         job.candidates,
@@ -394,11 +401,15 @@ export async function quantizeExperts(
 }
 
 /** The sampled tokens that the router sent to an expert, with their inputs as the expert saw them. */
-function sampleOfExpert(
+export function sampleOfExpert(
   input: RowStore,
   { topK, weightOn }: MoePlan,
   expert: number,
-  { sample, assignments, routing }: CalibrationJobs['quantizeExperts']['job'],
+  {
+    sample,
+    assignments,
+    routing,
+  }: Pick<CalibrationJobs['quantizeExperts']['job'], 'sample' | 'assignments' | 'routing'>,
 ): SampledRows {
   const { offsets, slots } = assignments;
   const weights = new Float32Array(routing.weights);
@@ -427,16 +438,33 @@ function gramOf(x: Float32Array, width: number): Promise<Float32Array> {
   return gemm(x, x, { m: width, n: width, k: x.length / width }, { transA: true });
 }
 
-function weightRows(x: Float32Array, weights: Float32Array): Float32Array {
+export function weightRows(x: Float32Array, weights: Float32Array): Float32Array {
   const width = x.length / Math.max(1, weights.length);
   return x.map((value, i) => value * weights[Math.floor(i / width)]!);
 }
 
-function add(target: Float64Array, values: Float64Array): void {
+export function addLosses(target: Float64Array, values: Float64Array): void {
   for (let i = 0; i < target.length; i++) target[i]! += values[i]!;
 }
 
+/** Q[o, i] · outputScales[o] / inputScales[i]: the quantized Linear as it acts on the unsmoothed input. */
+export function effectiveWeight(
+  { weight, outFeatures, inFeatures }: Linear,
+  quantized: QuantizedLinear,
+  inputScales: Float32Array | null,
+  outputScales: Float32Array | null,
+): WeightOverride {
+  const data = dequantize(quantized);
+  const inverse = inputScales?.map((scale) => 1 / scale) ?? null;
+  const back = outputScales?.map((scale) => 1 / scale) ?? null;
+  return {
+    key: weightKey(weight),
+    data: smoothWeight(data, inFeatures, inverse, back),
+    shape: [outFeatures, inFeatures],
+  };
+}
+
 /** Packed bytes move to the orchestrating thread instead of being copied. */
-function transferOf(results: readonly LinearResult[]): ArrayBuffer[] {
+export function transferOf(results: readonly LinearResult[]): ArrayBuffer[] {
   return [...new Set(results.flatMap(({ tensors }) => tensors.map(({ bytes }) => bytes.buffer as ArrayBuffer)))];
 }

@@ -4,7 +4,8 @@ import type { EncodedTensor } from '../checkpoint/encode.js';
 import { linearsByTap } from '../model/linears.js';
 import type { LayerPlan, Linear, SmoothingEdge, Tap } from '../model/plan.js';
 import type { SharedSums } from './jobs.js';
-import { combineExperts, dealExperts, type LayerRouting } from './layer-pass.js';
+import { combineExperts, dealExperts, type LayerRouting, type PassState } from './layer-pass.js';
+import { followDenseLayer, quantizeDriftingExperts } from './drift-layer.js';
 import type { QuantizeContext } from './quantize-context.js';
 import { addEnergy, noEnergy, type LanguageEnergy } from './language-sample.js';
 import type { CalibrationJobs, ExpertResult } from './quantize-jobs.js';
@@ -48,6 +49,10 @@ export interface LayerResult {
   readonly report: LayerReport;
 }
 
+/** Taps of a layer with experts whose Linears are quantized before them, and after them. */
+const BEFORE_EXPERTS: ReadonlySet<Tap> = new Set(['mixer-input', 'mixer-output', 'latent-query', 'latent-key-value']);
+export const BESIDE_EXPERTS: ReadonlySet<Tap> = new Set(['feed-forward-input', 'shared-down']);
+
 /** Tokens that every expert of a layer sees for its layer-wide statistics, evenly spaced; see docs/results.md. */
 export const FORCED_SAMPLE = 1024;
 
@@ -70,6 +75,7 @@ export async function quantizeLayer(
   layer: LayerPlan,
   sums: readonly SharedSums[],
   routing: LayerRouting | null,
+  follower: PassState | null = null,
 ): Promise<LayerResult> {
   const { targets, state } = context;
   const tokens = state.layout.tokens;
@@ -88,35 +94,33 @@ export async function quantizeLayer(
     if (ratio !== null) applyEdge(smoothing, edge, scales);
   };
 
+  const shared = usable.find(({ tap }) => tap === 'feed-forward-input') ?? null;
+  const hasExperts = routing !== null;
+  for (const edge of usable) {
+    if (!hasExperts || edge !== shared) await searchEdge(context, layer, edge, means.get(edge.tap)!, settle);
+  }
+  if (follower !== null) {
+    const blocks = hasExperts ? BEFORE_EXPERTS : null;
+    const { linears, energy } = await quantizeShared(context, layer, means, smoothing, {
+      taps: blocks,
+      effective: true,
+    });
+    const overrides = linears.flatMap(({ effective }) => (effective === null ? [] : [effective]));
+    const settled = { smoothing, edges, overrides, means, linears, energy };
+    return hasExperts
+      ? quantizeDriftingExperts(context, follower, layer, routing, settled)
+      : followDenseLayer(context, follower, layer, settled);
+  }
   let experts: readonly ExpertResult[] = [];
-  const shared = usable.find(({ tap }) => tap === 'feed-forward-input');
-  if (routing === null) {
-    for (const edge of usable) await searchEdge(context, layer, edge, means.get(edge.tap)!, settle);
-  } else {
-    for (const edge of usable)
-      if (edge !== shared) await searchEdge(context, layer, edge, means.get(edge.tap)!, settle);
-    experts = await searchExperts(
-      context,
-      layer,
-      shared ?? null,
-      means.get('feed-forward-input') ?? null,
-      routing,
-      settle,
-    );
+  if (routing !== null) {
+    experts = await searchExperts(context, layer, shared, means.get('feed-forward-input') ?? null, routing, settle);
   }
 
   const { linears, energy } = await quantizeShared(context, layer, means, smoothing);
   const gatesAndUps =
     routing === null || experts.length === 0
       ? { experts: [], energy: noEnergy(context.sample.languages.length) }
-      : await quantizeGatesAndUps(
-          context,
-          layer,
-          shared ?? null,
-          means.get('feed-forward-input')!.gram,
-          routing,
-          smoothing,
-        );
+      : await quantizeGatesAndUps(context, layer, shared, means.get('feed-forward-input')!.gram, routing, smoothing);
   const byExpert = new Map(gatesAndUps.experts.map(({ expert, linears: own }) => [expert, own]));
   const downScales = new Map(
     experts.flatMap(({ expert, upScales }) => (upScales === null ? [] : [[expert, upScales] as const])),
@@ -144,7 +148,7 @@ export async function quantizeLayer(
   };
 }
 
-interface Mean {
+export interface Mean {
   readonly gram: Float32Array;
   readonly absolute: Float32Array;
   readonly sample: Float32Array;
@@ -165,7 +169,7 @@ async function searchEdge(
   settle(edge, candidates, await searchReaders(context, layer, readers, readers.length, mean, candidates));
 }
 
-async function edgeCandidates(
+export async function edgeCandidates(
   { lanes, settings }: QuantizeContext,
   layer: LayerPlan,
   modules: readonly string[],
@@ -189,7 +193,7 @@ async function edgeCandidates(
   );
 }
 
-async function searchReaders(
+export async function searchReaders(
   { lanes }: QuantizeContext,
   layer: LayerPlan,
   modules: readonly string[],
@@ -202,7 +206,7 @@ async function searchReaders(
       lanes.call(lane, 'searchLinears', { layer: layer.index, modules: own, ofModules, gram: mean.gram, candidates }),
     ),
   );
-  return addLosses(parts, candidates.length);
+  return sumLosses(parts, candidates.length);
 }
 
 /**
@@ -240,7 +244,7 @@ async function searchExperts(
   );
   await combineExperts(lanes, plan, state, layer.index);
   if (edge !== null && mean !== null) {
-    const losses = addLosses(
+    const losses = sumLosses(
       parts.map((part) => part.losses),
       candidates.length,
     );
@@ -286,16 +290,17 @@ async function quantizeGatesAndUps(
 }
 
 /** Everything but the routed experts, tap by tap; taps go to lanes in turn. */
-async function quantizeShared(
+export async function quantizeShared(
   { lanes, targets, sample }: QuantizeContext,
   layer: LayerPlan,
   means: ReadonlyMap<Tap, Mean>,
   smoothing: Smoothing,
+  { taps = null, effective = false }: { readonly taps?: ReadonlySet<Tap> | null; readonly effective?: boolean } = {},
 ): Promise<CalibrationJobs['quantizeLinears']['result']> {
   const languageOf = new Map(Array.from(sample.tokens, (token, i) => [token, sample.languageOf[i]!] as const));
   const jobs = [...linearsByTap(layer)]
     .map(([tap, linears]) => ({ tap, modules: modulesOf(linears, targets) }))
-    .filter(({ modules }) => modules.length > 0);
+    .filter(({ tap, modules }) => modules.length > 0 && (taps === null || taps.has(tap)));
   const results = await Promise.all(
     jobs.map(({ tap, modules }, i) =>
       lanes.call(i % lanes.count, 'quantizeLinears', {
@@ -307,6 +312,7 @@ async function quantizeShared(
           languageOf: Uint16Array.from(means.get(tap)!.sampledTokens, (token) => languageOf.get(token)!),
         },
         languages: sample.languages.length,
+        effective,
         inputScales: smoothing.inputs.get(modules[0]!) ?? null,
         outputScales: Object.fromEntries(
           modules.flatMap((module) =>
@@ -323,7 +329,10 @@ function sumEnergy(parts: readonly { readonly energy: LanguageEnergy }[], langua
   return parts.reduce((sum, { energy }) => addEnergy(sum, energy), noEnergy(languages));
 }
 
-function relativeErrors({ signal, error }: LanguageEnergy, languages: readonly string[]): Record<string, number> {
+export function relativeErrors(
+  { signal, error }: LanguageEnergy,
+  languages: readonly string[],
+): Record<string, number> {
   return Object.fromEntries(
     languages.flatMap((language, i) => (signal[i]! > 0 ? [[language, Math.sqrt(error[i]! / signal[i]!)]] : [])),
   );
@@ -340,7 +349,7 @@ function modulesOf(linears: readonly Linear[], targets: Targets): string[] {
   return linears.map(({ module }) => module).filter((module) => targets.quantized.has(module));
 }
 
-function addLosses(parts: readonly Float64Array[], candidates: number): Float64Array {
+export function sumLosses(parts: readonly Float64Array[], candidates: number): Float64Array {
   const total = new Float64Array(candidates);
   for (const part of parts) part.forEach((loss, i) => (total[i]! += loss));
   return total;

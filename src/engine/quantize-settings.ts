@@ -7,6 +7,8 @@ export interface QuantizeSettings extends TargetSettings {
   /** Tokens' worth of the layer's statistics that each expert starts with: 0 routed only, Infinity the layer alone. */
   readonly shrinkage: number;
   readonly search: SearchSettings;
+  /** Calibrate each layer for the inputs it will get from the quantized layers before it; see `src/awq/drift.ts`. */
+  readonly followDrift: boolean;
   readonly rounding: RoundingSettings;
   readonly scaleDtype: 'BF16' | 'F16';
 }

@@ -11,7 +11,15 @@ import { InterruptedError } from '../errors.js';
 import type { ModelPlan } from '../model/plan.js';
 import { planModel } from '../model/registry.js';
 import type { Sequence } from '../mix/sequence.js';
-import { assignExperts, createPassState, embedTokens, layOut, runLayerBlocks, type SpillPath } from './layer-pass.js';
+import {
+  assignExperts,
+  createPassState,
+  embedTokens,
+  layOut,
+  runLayerBlocks,
+  type PassState,
+  type SpillPath,
+} from './layer-pass.js';
 import { startModelLanes, type LaneOptions } from './lanes.js';
 import { sampleLanguages } from './language-sample.js';
 import { outputFormat } from './output-format.js';
@@ -71,16 +79,20 @@ export async function* quantizeModel(options: QuantizeOptions): AsyncGenerator<Q
       state,
       sample: sampleLanguages(options.sequences),
     };
-    const run = await openRunState(output, plan.layers.length, state, options.existing === 'resume');
+    const follower = settings.followDrift
+      ? createPassState(plan, state.layout, lanes.count, followerSpill(options.spill))
+      : null;
+    const streams = follower === null ? [state] : [state, follower];
+    const run = await openRunState(output, plan.layers.length, streams, options.existing === 'resume');
     yield { kind: 'planned', plan, targets, resumedLayers: run.finishedLayers };
     const reports: LayerReport[] = [];
-    if (run.finishedLayers === 0) await embedTokens(lanes, state);
+    if (run.finishedLayers === 0) for (const stream of streams) await embedTokens(lanes, stream);
     for (let layer = 0; layer < plan.layers.length; layer++) {
       if (signal?.aborted === true)
         throw new InterruptedError(`interrupted; ${layer} of ${plan.layers.length} layers are finished`);
       yield { kind: 'layer-started', layer, layers: plan.layers.length };
       const resumed = layer < run.finishedLayers ? run.restore(layer) : null;
-      const report = resumed ?? (yield* runLayer(context, layer, outputPlan, writer, run));
+      const report = resumed ?? (yield* runLayer(context, follower, layer, outputPlan, writer, run));
       if (resumed !== null) {
         const routing = assignExperts(plan, state, layer);
         if (routing !== null) yield { kind: 'routing', layer, batch: routing.batch };
@@ -101,6 +113,7 @@ export async function* quantizeModel(options: QuantizeOptions): AsyncGenerator<Q
 
 async function* runLayer(
   context: QuantizeContext,
+  follower: PassState | null,
   index: number,
   output: OutputPlan,
   writer: CheckpointWriter,
@@ -111,13 +124,18 @@ async function* runLayer(
   const sums = await runLayerBlocks(lanes, state, index, wantedTaps(layer, targets), context.sample.tokens);
   const routing = assignExperts(plan, state, index);
   if (routing !== null) yield { kind: 'routing', layer: index, batch: routing.batch };
-  const { tensors, report } = await quantizeLayer(context, layer, sums, routing);
+  const { tensors, report } = await quantizeLayer(context, layer, sums, routing, follower);
   for (const { name, bytes } of tensors) if (!writer.written.has(name)) await writer.write(name, bytes);
   const missing = output.byLayer[index]!.find((name) => !writer.written.has(name));
   if (missing !== undefined) throw new Error(`layer ${index} was quantized without '${missing}'`);
   await writer.commit();
   run.finish(index, report);
   return report;
+}
+
+/** The follower's stores stand beside the stream's own. */
+function followerSpill(spill: SpillPath | undefined): SpillPath | undefined {
+  return spill === undefined ? undefined : (name) => spill(`follower-${name}`);
 }
 
 /** Tensors that no layer brings: copied bit for bit, or decoded where the source's encoding ends with its old config. */

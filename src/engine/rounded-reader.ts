@@ -2,8 +2,8 @@ import { roundToNearest } from '../awq/round-to-nearest.js';
 import { chooseTargets } from '../awq/targets.js';
 import type { Scheme } from '../awq/scheme.js';
 import { layerLinears } from '../model/linears.js';
-import type { ModelPlan, WeightRef } from '../model/plan.js';
-import type { WeightReader } from '../runtime/weights.js';
+import type { ModelPlan } from '../model/plan.js';
+import { weightKey, type WeightReader } from '../runtime/weights.js';
 import type { QuantizeSettings } from './quantize-settings.js';
 
 /** A view of a model as plain round-to-nearest would leave it, with nothing written: the baseline of an evaluation. */
@@ -12,19 +12,15 @@ export function roundedReader(stored: WeightReader, plan: ModelPlan, settings: Q
   const schemes = new Map<string, Scheme>();
   for (const linear of plan.layers.flatMap(layerLinears)) {
     const scheme = quantized.get(linear.module);
-    if (scheme !== undefined) schemes.set(keyOf(linear.weight), scheme);
+    if (scheme !== undefined) schemes.set(weightKey(linear.weight), scheme);
   }
   return {
     ...stored,
     weight(ref) {
       const feed = stored.weight(ref);
-      const scheme = schemes.get(keyOf(ref));
+      const scheme = schemes.get(weightKey(ref));
       if (scheme !== undefined) roundToNearest(feed.data, feed.shape[1]!, scheme, settings.scaleDtype);
       return feed;
     },
   };
-}
-
-function keyOf({ tensor, index, rows }: WeightRef): string {
-  return `${tensor} ${index ?? ''} ${rows === undefined ? '' : `${rows.from}:${rows.to}:${rows.step}`}`;
 }

@@ -33,14 +33,15 @@ const CHUNK_ROWS = 4096;
 export async function openRunState(
   output: string,
   layers: number,
-  state: PassState,
+  states: readonly PassState[],
   resume: boolean,
 ): Promise<RunState> {
   const folder = join(output, FOLDER);
+  const routed = states[0]!.routing;
   if (!resume) rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const reportPath = (layer: number): string => join(folder, `layer-${layer}.json`);
-  const hiddenPath = (layer: number): string => join(folder, `hidden-${layer}.f32`);
+  const hiddenPath = (layer: number, stream = 0): string => join(folder, `hidden-${layer}-${stream}.f32`);
   let finishedLayers = 0;
   while (finishedLayers < layers && existsSync(reportPath(finishedLayers))) finishedLayers++;
   // The hidden states are made durable before the report, so only the last report's can be missing its file.
@@ -56,27 +57,25 @@ export async function openRunState(
         report: LayerReport;
         routing: boolean;
       };
-      if (routing && state.routing !== null) {
+      if (routing && routed !== null) {
         const bytes = readFileSync(join(folder, `routing-${layer}.bin`));
-        const { chosen, weights } = state.routing;
+        const { chosen, weights } = routed;
         new Uint8Array(chosen).set(bytes.subarray(0, chosen.byteLength));
         new Uint8Array(weights).set(bytes.subarray(chosen.byteLength));
       }
-      if (layer === finishedLayers - 1) loadHidden(hiddenPath(layer), state);
+      if (layer === finishedLayers - 1) states.forEach((state, stream) => loadHidden(hiddenPath(layer, stream), state));
       return report;
     },
     finish(layer, report) {
-      saveHidden(hiddenPath(layer), state);
-      if (state.routing !== null) {
+      states.forEach((state, stream) => saveHidden(hiddenPath(layer, stream), state));
+      if (routed !== null) {
         writeDurably(join(folder, `routing-${layer}.bin`), [
-          new Uint8Array(state.routing.chosen),
-          new Uint8Array(state.routing.weights),
+          new Uint8Array(routed.chosen),
+          new Uint8Array(routed.weights),
         ]);
       }
-      writeDurably(reportPath(layer), [
-        new TextEncoder().encode(JSON.stringify({ report, routing: state.routing !== null })),
-      ]);
-      if (layer > 0) rmSync(hiddenPath(layer - 1), { force: true });
+      writeDurably(reportPath(layer), [new TextEncoder().encode(JSON.stringify({ report, routing: routed !== null }))]);
+      if (layer > 0) states.forEach((_, stream) => rmSync(hiddenPath(layer - 1, stream), { force: true }));
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };

@@ -33,6 +33,8 @@ export function sharedExpert(context: BlockContext, plan: SharedExpertPlan, x: V
 export interface ExpertStatistics {
   readonly input: boolean;
   readonly inner: boolean;
+  /** Also return the input of down itself, `rows` [rows, intermediate]. */
+  readonly rows?: boolean;
 }
 
 /**
@@ -50,6 +52,7 @@ export function expertGraph(plan: MoePlan, expert: ExpertPlan, statistics: Exper
   const up = linear(context, 'up', expert.up, x);
   const inner = gated(graph, plan.activation, gate, up);
   if (statistics.inner) accumulate(graph, 'inner', inner);
+  if (statistics.rows === true) graph.output('rows', inner);
   const out = linear(context, 'down', expert.down, inner);
   graph.output('y', plan.weightOn === 'output' ? graph.node('Mul', [out, routing]) : out);
   return context;

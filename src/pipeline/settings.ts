@@ -22,6 +22,7 @@ export function quantizeSettings(recipe: QuantizeRecipe, checkpoint: Checkpoint)
     format: recipe.format,
     shrinkage: shrinkage(recipe),
     search: { ...DEFAULT_SEARCH, grid: recipe.grid, duoScaling: recipe.duoScaling, signedScales: recipe.signedScales },
+    followDrift: recipe.rounding === 'gptq' && recipe.followDrift,
     rounding: {
       ...DEFAULT_ROUNDING,
       rounding: recipe.rounding,

@@ -42,6 +42,8 @@ export interface ExpertRun {
   readonly output: Float32Array;
   readonly input: TapSums | null;
   readonly inner: TapSums | null;
+  /** Inputs of down, [rows × intermediate], where asked for. */
+  readonly rows: Float32Array | null;
 }
 
 export function loadLayer(
@@ -200,7 +202,7 @@ export function loadExpert(
   const { hiddenSize } = plan;
   const graphs = new Map<string, BlockContext>();
   const graphFor = (statistics: ExpertStatistics): BlockContext => {
-    const key = `${statistics.input} ${statistics.inner}`;
+    const key = `${statistics.input} ${statistics.inner} ${statistics.rows === true}`;
     let graph = graphs.get(key);
     if (graph === undefined) graphs.set(key, (graph = expertGraph(moe, moe.experts[expert]!, statistics)));
     return graph;
@@ -213,6 +215,8 @@ export function loadExpert(
       const rows = routing.length;
       const output = new Float32Array(rows * hiddenSize);
       const sums = new Map<Tap, TapSums>();
+      const width = moe.experts[expert]!.down.inFeatures;
+      const inner = statistics.rows === true ? new Float32Array(rows * width) : null;
       for (let from = 0; from < rows; from += EXPERT_ROWS) {
         const count = Math.min(EXPERT_ROWS, rows - from);
         const results = await sessions.run(graph, {
@@ -223,8 +227,9 @@ export function loadExpert(
         });
         collectSums(results, sums);
         output.set(results['y']!, from * hiddenSize);
+        inner?.set(results['rows']!, from * width);
       }
-      return { output, input: sums.get('input' as Tap) ?? null, inner: sums.get('inner' as Tap) ?? null };
+      return { output, input: sums.get('input' as Tap) ?? null, inner: sums.get('inner' as Tap) ?? null, rows: inner };
     },
   };
 }

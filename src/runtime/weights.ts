@@ -20,6 +20,20 @@ export function createWeightReader(source: TensorSource): WeightReader {
   };
 }
 
+/** The same model with some weights replaced, by `weightKey`. */
+export function overriddenReader(stored: WeightReader, overrides: ReadonlyMap<string, Feed>): WeightReader {
+  if (overrides.size === 0) return stored;
+  return {
+    ...stored,
+    weight: (ref) => overrides.get(weightKey(ref)) ?? stored.weight(ref),
+  };
+}
+
+/** Tells one weight, or part of a fused tensor, from another. */
+export function weightKey({ tensor, index, rows }: WeightRef): string {
+  return `${tensor} ${index ?? ''} ${rows === undefined ? '' : `${rows.from}:${rows.to}:${rows.step}`}`;
+}
+
 /** Reads one 2-D weight, out of a fused tensor where it is part of one: never more than one expert's share. */
 export function readWeight(source: TensorSource, ref: WeightRef): Feed {
   const full = source.shape(ref.tensor);

@@ -1,0 +1,89 @@
+import type { ScaleCandidate } from '../awq/scale-search.js';
+import type { RowStoreDescriptor } from '../runtime/row-store.js';
+import type { ExpertAssignments, SharedRouting } from './jobs.js';
+import type { LanguageEnergy, LanguageSample } from './language-sample.js';
+import type { LinearResult } from './quantize-jobs.js';
+
+/** The follower's side of a layer: its experts' inputs x̂ and its own router's choices. */
+export interface FollowerInput {
+  readonly expertsInput: RowStoreDescriptor;
+  readonly routing: SharedRouting;
+  readonly assignments: ExpertAssignments;
+}
+
+/**
+ * Jobs of a layer with experts that is quantized for the inputs it will really get; see `src/awq/drift.ts`. x and h are
+ * the unquantized model's, x̂ and ĥ the follower's, which runs through the layers quantized so far.
+ */
+export interface DriftJobs {
+  /** Σ x̂x̂ᵀ, Σ (x − x̂)x̂ᵀ and Σ |x̂| over tokens [from, to). */
+  crossMoments: {
+    job: {
+      readonly from: number;
+      readonly to: number;
+      readonly expertsInput: RowStoreDescriptor;
+      readonly follower: RowStoreDescriptor;
+    };
+    result: { readonly gram: Float32Array; readonly cross: Float32Array; readonly absolute: Float32Array };
+  };
+  /** The regression of x on x̂, less the identity. */
+  drift: {
+    job: { readonly gram: Float32Array; readonly cross: Float32Array; readonly tokens: number };
+    result: Float32Array;
+  };
+  /** Losses of the candidates for gate and up on x̂. */
+  searchGates: {
+    job: FollowerInput & {
+      readonly layer: number;
+      readonly experts: readonly number[];
+      readonly layerGram: Float32Array;
+      readonly candidates: readonly ScaleCandidate[];
+    };
+    result: Float64Array;
+  };
+  /** Quantizes gate and up towards what they did on x, and adds what the experts now put out, downs unquantized. */
+  quantizeGates: {
+    job: FollowerInput & {
+      readonly layer: number;
+      readonly experts: readonly number[];
+      readonly layerGram: Float32Array;
+      readonly drift: Float32Array;
+      readonly scales: Float32Array | null;
+      readonly accumulator: RowStoreDescriptor;
+      readonly forced: Int32Array;
+      readonly sample: LanguageSample;
+    };
+    result: {
+      readonly experts: readonly { readonly expert: number; readonly linears: readonly LinearResult[] }[];
+      readonly energy: LanguageEnergy;
+    };
+  };
+  /** residual = h − (ĥ + scale · Σ accumulators), rows [from, to); the accumulators are cleared. */
+  residual: {
+    job: {
+      readonly from: number;
+      readonly to: number;
+      readonly scale: number;
+      readonly hidden: RowStoreDescriptor;
+      readonly follower: RowStoreDescriptor;
+      readonly accumulators: readonly RowStoreDescriptor[];
+      readonly residual: RowStoreDescriptor;
+    };
+    result: null;
+  };
+  /** Quantizes downs so that they also repay the residual, and adds what they put out. */
+  quantizeDowns: {
+    job: FollowerInput & {
+      readonly layer: number;
+      readonly experts: readonly number[];
+      readonly residual: RowStoreDescriptor;
+      readonly accumulator: RowStoreDescriptor;
+    };
+    result: readonly {
+      readonly expert: number;
+      readonly tokens: number;
+      readonly ownShare: number;
+      readonly down: LinearResult;
+    }[];
+  };
+}
