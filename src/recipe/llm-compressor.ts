@@ -161,7 +161,18 @@ export function importCompressorRecipe(
     throw new InputError('Cannot honour the recipe: none of its modifiers has a scheme or config_groups', {
       location: document.locate(awq.at, 'key'),
     });
-  return result;
+  return { ...result, ignore: [...result.ignore, ...untargeted(result.targets)] };
+}
+
+/** What targets leave out, as a pattern to ignore: everything that none of them matches. */
+function untargeted(modules: readonly string[]): string[] {
+  if (modules.includes('Linear')) return [];
+  const patterns = modules.map((target) => (target.startsWith('re:') ? target.slice(3) : `${escape(target)}$`));
+  return [`re:(?!(?:${patterns.join('|')}))`];
+}
+
+function escape(text: string): string {
+  return text.replaceAll(/[\\^$.*+?()[\]{}|]/gu, String.raw`\$&`);
 }
 
 type Settings = z.output<(typeof SCHEMAS)[ModifierName]>;
