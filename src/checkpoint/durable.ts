@@ -14,11 +14,24 @@ export async function writing<T>(path: string, write: () => Promise<T>): Promise
   try {
     return await write();
   } catch (error) {
-    if (codeOf(error) === undefined) throw error;
-    const full = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(codeOf(error) ?? '');
-    const advice = full ? '; free some space, then resume' : '';
-    throw new InputError(`write file '${path}': ${messageOf(error)}${advice}`, { cause: error });
+    throw writeFailure(path, error);
   }
+}
+
+/** `writing` for a synchronous write. */
+export function writingSync<T>(path: string, write: () => T): T {
+  try {
+    return write();
+  } catch (error) {
+    throw writeFailure(path, error);
+  }
+}
+
+function writeFailure(path: string, error: unknown): unknown {
+  const code = codeOf(error);
+  if (code === undefined) return error;
+  const advice = ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code) ? '; free some space, then resume' : '';
+  return new InputError(`write file '${path}': ${messageOf(error)}${advice}`, { cause: error });
 }
 
 /** Writes all of `bytes` at `position`. */

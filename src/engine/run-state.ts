@@ -10,6 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { PARTIAL_SUFFIX, writingSync } from '../checkpoint/durable.js';
 import { InputError } from '../errors.js';
 import { openRowStore } from '../runtime/row-store.js';
 import type { PassState } from './layer-pass.js';
@@ -110,13 +111,15 @@ function loadHidden(path: string, { hidden }: PassState): void {
 
 /** Written under another name, synced, then renamed: a file of this name is always whole. */
 function writeDurably(path: string, pieces: Iterable<Uint8Array>): void {
-  const partial = `${path}.partial`;
-  const file = openSync(partial, 'w');
-  try {
-    for (const piece of pieces) for (let done = 0; done < piece.length;) done += writeSync(file, piece, done);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(partial, path);
+  const partial = `${path}${PARTIAL_SUFFIX}`;
+  writingSync(path, () => {
+    const file = openSync(partial, 'w');
+    try {
+      for (const piece of pieces) for (let done = 0; done < piece.length;) done += writeSync(file, piece, done);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(partial, path);
+  });
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { chooseTargets, type Targets } from '../awq/targets.js';
 import { openCheckpoint, type Checkpoint } from '../checkpoint/open.js';
@@ -10,9 +11,12 @@ import type { Coverage } from '../coverage/coverage.js';
 import { checkIds, evaluateModels, type EvaluateEvent } from '../engine/evaluate.js';
 import { layOut } from '../engine/layer-pass.js';
 import { quantizeModel, type QuantizeEvent } from '../engine/quantize.js';
+import { memoryEstimate } from '../engine/memory.js';
+import { planSpill, storeNames } from '../engine/spill.js';
 import type { LayerReport } from '../engine/quantize-layer.js';
 import type { LaneOptions } from '../engine/lanes.js';
 import type { QuantizeSettings } from '../engine/quantize-settings.js';
+import { InputError } from '../errors.js';
 import type { Evaluation } from '../evaluate/summary.js';
 import { planModel } from '../model/registry.js';
 import type { ModelPlan } from '../model/plan.js';
@@ -28,6 +32,8 @@ export interface QuantizeJob extends LaneOptions {
   readonly floors?: Readonly<Record<string, number>>;
   readonly output: string;
   readonly existing: 'refuse' | 'resume' | 'replace';
+  /** Bytes of memory to stay within; what does not fit of the hidden states goes to files in the output folder. */
+  readonly memory?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -49,10 +55,22 @@ export async function* runQuantization(job: QuantizeJob): AsyncGenerator<Quantiz
   let reports: readonly LayerReport[] = [];
   const key = runKey(checkpoint, sequences, settings);
   checkpoint.close();
-  for await (const event of quantizeModel({ ...job, key })) {
-    if (event.kind === 'routing') counter.add(event.batch);
-    if (event.kind === 'finished') reports = event.reports;
-    yield event;
+  const lanes = job.lanes ?? availableParallelism();
+  const streams = settings.followDrift ? 2 : 1;
+  const tokens = sequences.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
+  const estimate = memoryEstimate(plan, targets, { tokens, lanes, streams });
+  const spill = planSpill(job.output, job.memory ?? null, estimate, storeNames(lanes, streams));
+  try {
+    for await (const event of quantizeModel({ ...job, lanes, key, spill: spill.path })) {
+      if (event.kind === 'routing') counter.add(event.batch);
+      if (event.kind === 'finished') {
+        reports = event.reports;
+        assertUnchanged(model, key['model']!);
+      }
+      yield event;
+    }
+  } finally {
+    spill.remove();
   }
   const coverage = counter.finish({ model: { path: model, architecture: plan.architecture } });
   return { plan, targets, coverage, reports };
@@ -67,19 +85,34 @@ function runKey(
   const mix = createHash('sha256');
   for (const { inputIds } of sequences)
     mix.update(new Uint8Array(inputIds.buffer, inputIds.byteOffset, inputIds.byteLength)).update('\n');
-  const model = createHash('sha256').update(readFileSync(join(checkpoint.directory, 'config.json')));
-  const shards = new Set([...checkpoint.infos.values()].map(({ shard }) => shard));
-  for (const shard of [...shards].sort()) {
-    // Size and time stand for the content: hashing a terabyte of weights would take longer than some runs.
-    const { size, mtimeMs } = statSync(join(checkpoint.directory, shard));
-    model.update(`${shard} ${size} ${mtimeMs}\n`);
-  }
   return {
     version: VERSION,
-    model: model.digest('hex'),
+    model: modelState(checkpoint),
     mix: mix.digest('hex'),
     ...flattened(settings),
   };
+}
+
+/** Changes whenever a file of the model does. */
+function modelState({ directory, infos }: Checkpoint): string {
+  const state = createHash('sha256').update(readFileSync(join(directory, 'config.json')));
+  const shards = new Set([...infos.values()].map(({ shard }) => shard));
+  for (const shard of [...shards].sort()) {
+    // Size and time stand for the content: hashing a terabyte of weights would take longer than some runs.
+    const { size, mtimeMs } = statSync(join(directory, shard));
+    state.update(`${shard} ${size} ${mtimeMs}\n`);
+  }
+  return state.digest('hex');
+}
+
+/** A checkpoint made from two versions of a model would look finished and be neither. */
+function assertUnchanged(model: string, before: string): void {
+  const checkpoint = openCheckpoint(model);
+  const now = modelState(checkpoint);
+  checkpoint.close();
+  if (now !== before) {
+    throw new InputError(`quantize '${model}': its files were changed during the run; start anew with --replace`);
+  }
 }
 
 /** One entry per setting, so that a refused resume names just what changed: `rounding.clip was true, is false`. */

@@ -1,4 +1,5 @@
 import { closeSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { writingSync } from '../checkpoint/durable.js';
 
 /**
  * A matrix of f32 rows that several workers read and write: in shared memory, or in a file when it does not fit the
@@ -57,8 +58,10 @@ export function openRowStore(descriptor: RowStoreDescriptor): RowStore {
     },
     write(from, values, offset = 0, count = values.length / width) {
       const bytes = new Uint8Array(values.buffer, values.byteOffset + offset * 4, count * width * 4);
-      for (let done = 0; done < bytes.length;)
-        done += writeSync(file, bytes, done, bytes.length - done, from * width * 4 + done);
+      writingSync(descriptor.path, () => {
+        for (let done = 0; done < bytes.length;)
+          done += writeSync(file, bytes, done, bytes.length - done, from * width * 4 + done);
+      });
     },
     close: () => closeSync(file),
   };

@@ -1,0 +1,76 @@
+import type { Targets } from '../awq/targets.js';
+import { layerLinears, linearsByTap, mixerLinears } from '../model/linears.js';
+import type { LayerPlan, ModelPlan } from '../model/plan.js';
+import { DEFAULT_BATCH_LIMITS } from '../runtime/batches.js';
+import { wantedTaps } from './quantize-layer.js';
+
+/** Node, onnxruntime and the compiled code: of the process, and of each lane. Measured on idle ones. */
+const PROCESS_BYTES = 110 * 2 ** 20;
+const LANE_BYTES = 75 * 2 ** 20;
+/** What a lane may keep of its experts between passes over them; see KEPT_GRAM_BYTES in quantize-lane.ts. */
+const KEPT_BYTES = 256 * 2 ** 20;
+const F32 = 4;
+
+export interface MemoryInput {
+  readonly tokens: number;
+  readonly lanes: number;
+  /** Streams of hidden states: two where calibration follows the quantized model. */
+  readonly streams: number;
+}
+
+export interface MemoryEstimate {
+  /** What a run needs however many tokens it has. */
+  readonly workingBytes: number;
+  /** One matrix [tokens, hidden]. */
+  readonly storeBytes: number;
+  /** Such matrices, all of which may be spilled. */
+  readonly stores: number;
+}
+
+/** What a quantization holds at once, from shapes alone: the widest layer's working set on every lane, and the row stores. */
+export function memoryEstimate(plan: ModelPlan, targets: Targets | null, input: MemoryInput): MemoryEstimate {
+  const { tokens, lanes, streams } = input;
+  const moe = plan.layers.some(({ feedForward }) => feedForward.kind === 'moe');
+  const perLane = Math.max(
+    ...plan.layers.map((layer) =>
+      Math.max(
+        blockBytes(plan, layer, targets, tokens / lanes),
+        targets === null ? 0 : expertBytes(plan, layer, input),
+      ),
+    ),
+  );
+  return {
+    workingBytes: PROCESS_BYTES + lanes * (LANE_BYTES + perLane),
+    storeBytes: tokens * plan.hiddenSize * F32,
+    stores: streams * (moe ? 2 + lanes : 1),
+  };
+}
+
+/** A lane that runs a layer's blocks: their weights, the Grams before and after a batch, the batch's activations. */
+function blockBytes(plan: ModelPlan, layer: LayerPlan, targets: Targets | null, tokens: number): number {
+  const inExperts = new Set(layer.feedForward.kind === 'moe' ? layer.feedForward.experts.flatMap(Object.values) : []);
+  const linears = layerLinears(layer).filter((linear) => !inExperts.has(linear));
+  const weights = linears.reduce((sum, { inFeatures, outFeatures }) => sum + inFeatures * outFeatures, 0);
+  const taps = linearsByTap(layer);
+  const grams =
+    targets === null
+      ? 0
+      : wantedTaps(layer, targets).reduce(
+          (sum, tap) => sum + (taps.get(tap)?.[0]?.inFeatures ?? plan.hiddenSize) ** 2,
+          0,
+        );
+  const widths = mixerLinears(layer.mixer)
+    .flat()
+    .reduce((sum, { inFeatures, outFeatures }) => sum + Math.max(inFeatures, outFeatures), 3 * plan.hiddenSize);
+  return F32 * (weights + 2 * grams + Math.min(tokens, DEFAULT_BATCH_LIMITS.rows) * widths);
+}
+
+/** A lane that quantizes an expert: Grams with their factor, the weights and their codes, inputs and outputs of its tokens. */
+function expertBytes({ hiddenSize }: ModelPlan, { feedForward }: LayerPlan, { tokens }: MemoryInput): number {
+  if (feedForward.kind !== 'moe') return 0;
+  const { gate, up, down } = feedForward.experts[0]!;
+  const weights = [gate, up, down].reduce((sum, { inFeatures, outFeatures }) => sum + inFeatures * outFeatures, 0);
+  // The busiest expert seldom has more than four times its share.
+  const routed = Math.min(tokens, (4 * tokens * feedForward.topK) / feedForward.experts.length);
+  return KEPT_BYTES + F32 * (5 * gate.inFeatures ** 2 + 2 * weights + 2 * routed * hiddenSize);
+}
