@@ -14,7 +14,7 @@ export type TemplateProgram = (variables: Readonly<Record<string, unknown>>, dat
 export function compileTemplate(source: string, name: string): TemplateProgram {
   let parsed: Template['parsed'];
   try {
-    parsed = new Template(source).parsed;
+    parsed = new Template(withoutGenerationTags(source)).parsed;
     rewriteStringMethods(parsed);
   } catch (error) {
     throw new InputError(`Cannot parse the chat template "${name}": ${messageOf(error)}`, { cause: error });
@@ -26,6 +26,13 @@ export function compileTemplate(source: string, name: string): TemplateProgram {
     if (typeof result !== 'string') throw new TypeError('the template gave no text');
     return result;
   };
+}
+
+/** transformers' tags around what the assistant says, for loss masks: conditions that always hold, as they print nothing. */
+function withoutGenerationTags(source: string): string {
+  return source
+    .replaceAll(/(\{%[-+]?\s*)generation(\s*[-+]?%\})/gu, '$1if true$2')
+    .replaceAll(/(\{%[-+]?\s*)endgeneration(\s*[-+]?%\})/gu, '$1endif$2');
 }
 
 /**
