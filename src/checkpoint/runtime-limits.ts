@@ -1,5 +1,6 @@
 import type { CheckpointFormat, LinearLayout, LinearSpec } from './format.js';
 import { describeScheme } from './format.js';
+import { matchesPattern } from './module-patterns.js';
 
 /** Software that loads the checkpoint. */
 export const RUNTIMES = ['vllm', 'sglang', 'transformers'] as const;
@@ -20,6 +21,14 @@ export interface PlannedOutput {
   readonly layout: LinearLayout;
   /** `model_type` of the config, of the text model where it is nested. */
   readonly modelType: string;
+  /** Modules that one runtime cannot take quantized, as the architecture declares them. */
+  readonly traps?: readonly RuntimeTrap[];
+}
+
+export interface RuntimeTrap {
+  readonly runtime: Runtime;
+  readonly pattern: string;
+  readonly reason: string;
 }
 
 /** One rule: the modules that it concerns, if any, and what to say. */
@@ -33,8 +42,6 @@ interface Rule {
 
 const isExpert = ({ module }: LinearSpec): boolean => /\.experts\.\d+\./.test(module);
 const isAttention = ({ module }: LinearSpec): boolean => /\.self_attn\./.test(module);
-const isLatentAttention = ({ module }: LinearSpec): boolean =>
-  /\.self_attn\.(q_a_proj|q_b_proj|kv_a_proj_with_mqa|kv_b_proj)$/.test(module);
 const isLlama4Attention = (linear: LinearSpec, { modelType }: PlannedOutput): boolean =>
   modelType.startsWith('llama4') && isAttention(linear);
 /** Group sizes that vLLM's and SGLang's Marlin kernels have. */
@@ -78,12 +85,6 @@ const RULES: readonly Rule[] = [
     formats: ['compressed-tensors'],
     concerns: (linear) => !isExpert(linear) && !linear.scheme.symmetric,
     message: 'older SGLang releases take symmetric Linears only',
-  },
-  {
-    runtime: 'sglang',
-    severity: 'refuse',
-    concerns: isLatentAttention,
-    message: "SGLang does not load quantized latent attention (#25331); add 're:.*self_attn.*' to ignore",
   },
   {
     runtime: 'sglang',
@@ -141,9 +142,18 @@ export function runtimeLimits(runtimes: readonly Runtime[], output: PlannedOutpu
   });
   return [
     ...byRule,
+    ...trapped(runtimes, output),
     ...(runtimes.includes('sglang') ? sharedExpertLimits(output) : []),
     ...parallelLimits(runtimes, output),
   ];
+}
+
+function trapped(runtimes: readonly Runtime[], { layout, traps = [] }: PlannedOutput): RuntimeLimit[] {
+  return traps.flatMap(({ runtime, pattern, reason }): RuntimeLimit[] => {
+    const example = layout.quantized.find(({ module }) => matchesPattern(pattern, module));
+    if (example === undefined || !runtimes.includes(runtime)) return [];
+    return [{ runtime, severity: 'refuse', module: example.module, message: `${reason}; add '${pattern}' to ignore` }];
+  });
 }
 
 /** SGLang may fuse the shared expert into the routed ones' tensor, which wants one scheme (#33759). */

@@ -1,4 +1,5 @@
 import { InvalidArgumentError, type Command } from 'commander';
+import { RUNTIMES, type Runtime } from '../checkpoint/runtime-limits.js';
 import { InputError } from '../errors.js';
 import { canonicalLanguage } from '../text/language-tag.js';
 import { createProgress, type Progress } from './progress.js';
@@ -40,6 +41,13 @@ export function parseFloors(text: string): Floors {
 /** Collects a repeatable option. */
 export function collect(value: string, before: readonly string[]): readonly string[] {
   return [...before, value];
+}
+
+/** Collects `--target`: software that must load the checkpoint. */
+export function collectRuntime(value: string, before: readonly Runtime[]): readonly Runtime[] {
+  const runtime = RUNTIMES.find((name) => name === value);
+  if (runtime === undefined) throw new InvalidArgumentError(`wanted ${RUNTIMES.join(', ')}`);
+  return [...before, runtime];
 }
 
 /** Width and colour of the terminal that stdout is. */

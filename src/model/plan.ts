@@ -1,3 +1,4 @@
+import type { Runtime } from '../checkpoint/runtime-limits.js';
 import type { RouterRule } from './router-rule.js';
 
 /**
@@ -25,11 +26,9 @@ export interface ModelPlan {
   readonly targetTraps?: readonly TargetTrap[];
 }
 
-export type TargetRuntime = 'vllm' | 'sglang' | 'transformers';
-
 /** A module that this runtime cannot take quantized, though others can. */
 export interface TargetTrap extends KeptModule {
-  readonly runtime: TargetRuntime;
+  readonly runtime: Runtime;
 }
 
 export interface HeadPlan {

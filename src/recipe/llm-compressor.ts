@@ -118,6 +118,7 @@ export function importCompressorRecipe(
     rounding: 'nearest',
     clip: false,
     signedScales: false,
+    followDrift: false,
     sweeps: 0,
     ignore: [],
     groups: [],

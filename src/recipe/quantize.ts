@@ -27,6 +27,7 @@ export function resolveQuantize(raw: z.output<typeof quantizeSchema>): QuantizeR
     damping: raw.damping,
     ignore: raw.ignore,
     format: raw.format,
+    runtimes: raw.runtimes,
     mappings: null,
   };
 }

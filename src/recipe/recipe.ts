@@ -1,4 +1,5 @@
 import type { JsonObject } from '../data/sample.js';
+import type { Runtime } from '../checkpoint/runtime-limits.js';
 import type { Location } from '../errors.js';
 import type { OverflowRule } from '../mix/windows.js';
 import type { EncodingName } from '../text/tokenizer.js';
@@ -129,6 +130,8 @@ export interface QuantizeRecipe {
   readonly damping: number;
   readonly ignore: readonly string[];
   readonly format: 'compressed-tensors' | 'autoawq';
+  /** Software that must load the checkpoint; empty: a run says what some will not load, and goes on. */
+  readonly runtimes: readonly Runtime[];
   /** Smoothing edges that an imported recipe asks for; null means all that the architecture declares. */
   readonly mappings: readonly MappingRecipe[] | null;
 }

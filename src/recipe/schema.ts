@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { RUNTIMES } from '../checkpoint/runtime-limits.js';
 import { ENCODINGS } from '../text/tokenizer.js';
 import { OVERFLOW_RULES } from '../mix/windows.js';
 
@@ -90,6 +91,7 @@ export const quantizeSchema = z.strictObject({
     )
     .default([]),
   format: z.enum(['compressed-tensors', 'autoawq']).default('compressed-tensors'),
+  runtimes: z.array(z.enum(RUNTIMES)).default([]).describe('what must load the checkpoint; refused beforehand if not'),
 });
 
 /** Text that the quantized model is compared with its original on; never part of the mix. */

@@ -51,7 +51,9 @@ test.each<[string, PlannedOutput, [Runtime, 'refuse' | 'warn', string][]]>([
   ],
   [
     'latent attention',
-    output([linear('m.layers.0.self_attn.kv_b_proj')], { modelType: 'deepseek_v3' }),
+    output([linear('m.layers.0.self_attn.kv_b_proj')], {
+      traps: [{ runtime: 'sglang', pattern: 're:.*self_attn\\..*', reason: 'latent attention' }],
+    }),
     [['sglang', 'refuse', 'm.layers.0.self_attn.kv_b_proj']],
   ],
   [

@@ -52,6 +52,10 @@ const CASES: Readonly<Record<string, readonly [model: string, quantize: string]>
   'llama, smaller groups where 128 does not divide': ['llama', '{scheme: W4A16, group_size: 128}'],
   'qwen3_moe, experts symmetric, the rest asymmetric': ['qwen3_moe', EXPERTS_SYMMETRIC],
   'deepseek_v3, experts symmetric, the rest asymmetric': ['deepseek_v3', EXPERTS_SYMMETRIC],
+  'deepseek_v3, shared experts of 8 bits': [
+    'deepseek_v3',
+    "{scheme: W4A16, group_size: 32, groups: [{targets: ['re:.*shared_experts.*'], scheme: W8A16, group_size: 32}]}",
+  ],
   'mixtral, 8 bits by channel': ['mixtral', '{scheme: W8A16, group_size: channel}'],
   'qwen3_moe, plain rounding': ['qwen3_moe', '{scheme: W4A16, group_size: 32, rounding: nearest, clip: false}'],
   'qwen3_moe, positive scales': ['qwen3_moe', '{scheme: W4A16, group_size: 32, signed_scales: false}'],

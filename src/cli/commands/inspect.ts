@@ -1,24 +1,53 @@
-import { Command } from 'commander';
-import { chooseTargets, fusedSets } from '../../awq/targets.js';
+import { Command, Option } from 'commander';
+import { chooseTargets, fusedSets, type TargetSettings } from '../../awq/targets.js';
 import { openCheckpoint } from '../../checkpoint/open.js';
+import { RUNTIMES, type Runtime, type RuntimeLimit } from '../../checkpoint/runtime-limits.js';
+import { scaleDtype } from '../../engine/output-plan.js';
 import { planModel } from '../../model/registry.js';
 import type { ModelPlan } from '../../model/plan.js';
 import { modelFolder } from '../../pipeline/model-folder.js';
-import { print, printJson, wholeNumber } from '../options.js';
+import { describeLimit, limitsOf } from '../../pipeline/runtimes.js';
+import { namedScheme, type SchemeName } from '../../recipe/quantize.js';
+import { SCHEMES } from '../../recipe/schema.js';
+import { collectRuntime, print, printJson, wholeNumber } from '../options.js';
+
+interface InspectCommandOptions {
+  readonly groupSize: number;
+  readonly scheme: SchemeName;
+  readonly format: 'compressed-tensors' | 'autoawq';
+  readonly target: readonly Runtime[];
+  readonly assume?: string;
+  readonly json: boolean;
+}
 
 export function inspectCommand(): Command {
   return new Command('inspect')
     .description('Show what Evenkeel sees in a model: layers, experts, what would be quantized, what not, and why.')
     .argument('<model>', 'model folder')
     .option('--group-size <n>', 'group size to plan with', wholeNumber(1), 128)
+    .addOption(new Option('--scheme <name>', 'scheme to plan with').choices(SCHEMES).default('W4A16'))
+    .addOption(
+      new Option('--format <name>', 'checkpoint format to plan with')
+        .choices(['compressed-tensors', 'autoawq'])
+        .default('compressed-tensors'),
+    )
+    .option('--target <runtime>', 'say what only these make of it: vllm, sglang, transformers', collectRuntime, [])
     .option('--assume <family>', 'use this family whatever config.json says')
     .option('--json', 'one JSON document on stdout', false)
-    .addHelpText('after', '\nExample:\n  evenkeel inspect test/models/polyglot-moe-18m')
-    .action(async (model: string, options: { groupSize: number; assume?: string; json: boolean }) => {
+    .addHelpText(
+      'after',
+      '\nExamples:\n  evenkeel inspect test/models/polyglot-moe-18m\n  evenkeel inspect test/models/polyglot-moe-18m --scheme W4A16_ASYM --target sglang',
+    )
+    .action(async (model: string, options: InspectCommandOptions) => {
       const checkpoint = openCheckpoint(await modelFolder({ kind: 'folder', path: model }));
       const plan = planModel(checkpoint, options.assume);
+      const { format, target, groupSize } = options;
+      const scheme = namedScheme(options.scheme, groupSize);
+      const settings = { scheme, ignore: ['lm_head'], format, scaleDtype: scaleDtype(checkpoint, format) };
+      const wanted = target.length > 0 ? target : RUNTIMES;
+      const runtimes = limitsOf(checkpoint, plan, settings).filter(({ runtime }) => wanted.includes(runtime));
       checkpoint.close();
-      const report = inspect(plan, options.groupSize);
+      const report = { ...inspect(plan, settings), runtimes };
       if (options.json) printJson(report);
       else print(describe(report));
     });
@@ -35,6 +64,7 @@ interface Inspection {
   readonly kept: readonly (Kind & { readonly reason: string })[];
   readonly fallbacks: readonly { readonly modules: string; readonly count: number; readonly note: string }[];
   readonly edges: readonly { readonly name: string; readonly count: number }[];
+  readonly runtimes: readonly RuntimeLimit[];
 }
 
 interface Kind {
@@ -44,8 +74,8 @@ interface Kind {
   readonly parameters: number;
 }
 
-function inspect(plan: ModelPlan, groupSize: number): Inspection {
-  const targets = chooseTargets(plan, { scheme: { bits: 4, symmetric: true, groupSize }, ignore: ['lm_head'] });
+function inspect(plan: ModelPlan, settings: TargetSettings): Omit<Inspection, 'runtimes'> {
+  const targets = chooseTargets(plan, settings);
   const linears = plan.layers.flatMap((layer) => fusedSets(layer).flat());
   const kinds = (modules: ReadonlySet<string>): Map<string, { count: number; parameters: number; first: string }> => {
     const found = new Map<string, { count: number; parameters: number; first: string }>();
@@ -123,5 +153,8 @@ function describe(report: Inspection): string {
     ...(report.edges.length === 0
       ? ['  none']
       : report.edges.map(({ name, count }) => `  ${String(count).padStart(6)} × ${name}`)),
+    '',
+    'Runtimes:',
+    ...(report.runtimes.length === 0 ? ['  all load it'] : report.runtimes.map((limit) => `  ${describeLimit(limit)}`)),
   ].join('\n');
 }

@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { openCheckpoint } from '../../checkpoint/open.js';
+import type { Runtime } from '../../checkpoint/runtime-limits.js';
 import { CheckFailedError, InputError } from '../../errors.js';
 import { writeMix } from '../../mix/write.js';
+import { planModel } from '../../model/registry.js';
 import { modelFolder } from '../../pipeline/model-folder.js';
 import {
   compareOutput,
@@ -13,6 +15,7 @@ import {
   type QuantizeOutcome,
 } from '../../pipeline/quantize.js';
 import { quantizationResult } from '../../pipeline/quantization-result.js';
+import { checkRuntimes, limitsOf } from '../../pipeline/runtimes.js';
 import { quantizeSettings } from '../../pipeline/settings.js';
 import { loadRecipe } from '../../recipe/load.js';
 import type { Recipe } from '../../recipe/recipe.js';
@@ -22,7 +25,7 @@ import { VERSION } from '../../version.js';
 import type { ReportData } from '../../report/report-data.js';
 import { renderTerminal } from '../../report/terminal.js';
 import { interruption } from '../exit.js';
-import { collect, print, printJson, progressOf, terminalStyle, wholeNumber } from '../options.js';
+import { collect, collectRuntime, print, printJson, progressOf, terminalStyle, wholeNumber } from '../options.js';
 import { downloadProgress, type Progress } from '../progress.js';
 import { writeReport } from '../written.js';
 import { balanceWithProgress, buildWithProgress, mixFolderOf } from './build.js';
@@ -35,6 +38,7 @@ interface QuantizeCommandOptions {
   readonly strict: boolean;
   readonly assume?: string;
   readonly lanes?: number;
+  readonly target: readonly Runtime[];
   readonly json: boolean;
 }
 
@@ -50,6 +54,12 @@ export function quantizeCommand(): Command {
     .option('--strict', 'exit with 3 when the mix leaves something under its floor', false)
     .option('--assume <family>', 'use this model family whatever config.json says')
     .option('--lanes <n>', 'worker threads', wholeNumber(1))
+    .option(
+      '--target <runtime>',
+      "vllm, sglang or transformers must load the checkpoint; repeatable, in place of the recipe's",
+      collectRuntime,
+      [],
+    )
     .option('--json', 'one JSON document on stdout', false)
     .addHelpText(
       'after',
@@ -72,6 +82,9 @@ async function quantize(recipe: Recipe, options: QuantizeCommandOptions, progres
   });
   const checkpoint = openCheckpoint(model);
   const settings = quantizeSettings(recipe.quantize, checkpoint);
+  const targets = options.target.length > 0 ? options.target : recipe.quantize.runtimes;
+  for (const warning of checkRuntimes(targets, limitsOf(checkpoint, planModel(checkpoint, options.assume), settings)))
+    progress.note(warning);
   checkpoint.close();
   const { mix: drawn, tokenizer } = await buildWithProgress(recipe.mix, model, recipe.balance.pool, progress);
   const mix = await balanceWithProgress(drawn, recipe, model, options, progress);
