@@ -26,7 +26,13 @@ export type { QuantizedLinear, Scheme } from './awq/scheme.js';
 export type { Coverage } from './coverage/coverage.js';
 export { auditSequences, type AuditOptions, type AuditResult } from './pipeline/audit.js';
 export { buildFromRecipe } from './pipeline/mix.js';
-export { compareOutput, runQuantization, verifyOutput, type QuantizeJob, type QuantizeOutcome } from './pipeline/quantize.js';
+export {
+  compareOutput,
+  runQuantization,
+  verifyOutput,
+  type QuantizeJob,
+  type QuantizeOutcome,
+} from './pipeline/quantize.js';
 export { quantizeSettings } from './pipeline/settings.js';
 export { conform, type ConformanceResult } from './engine/conform.js';
 export { evaluateModels, type EvaluateOptions } from './engine/evaluate.js';

@@ -14,20 +14,10 @@ import {
 } from './layer-pass.js';
 import type { QuantizeContext } from './quantize-context.js';
 import type { LinearResult } from './quantize-jobs.js';
-import {
-  BESIDE_EXPERTS,
-  edgeCandidates,
-  evenSample,
-  FORCED_SAMPLE,
-  quantizeShared,
-  relativeErrors,
-  searchReaders,
-  sumLosses,
-  type CellReport,
-  type EdgeReport,
-  type LayerResult,
-  type Mean,
-} from './quantize-layer.js';
+import { evenSample, FORCED_SAMPLE } from './forced-sample.js';
+import type { CellReport, EdgeReport, LayerResult } from './layer-report.js';
+import { BESIDE_EXPERTS, quantizeShared, relativeErrors } from './quantize-shared.js';
+import { edgeCandidates, searchReaders, sumLosses, type Mean } from './search-edge.js';
 import { rewriteTensors } from './rewrite.js';
 import { applyEdge, usableEdges, type Smoothing } from './smoothing.js';
 

@@ -64,7 +64,7 @@ const HANDLERS: Handlers = {
   quantizeDowns: (job: Jobs['quantizeDowns']['job']) => quantizeDowns(lane(), job),
 };
 
-async function answer({ id, job }: LaneRequest<{ kind: string }>): Promise<void> {
+async function answer({ id, job }: { readonly id: number; readonly job: { readonly kind: string } }): Promise<void> {
   let reply: LaneReply;
   let transfer: Handled['transfer'];
   try {
@@ -90,5 +90,7 @@ function once<T>(make: () => T): () => T {
 // One job at a time: jobs share the lane's sessions and its memory budget.
 let queue: Promise<void> = Promise.resolve();
 port.on('message', (request: LaneRequest<{ kind: string }>) => {
+  // Ends this thread only, and between two calls of onnxruntime: messages are not read within one.
+  if ('stop' in request) process.exit(0);
   queue = queue.then(() => answer(request));
 });

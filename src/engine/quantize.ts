@@ -25,7 +25,8 @@ import { sampleLanguages } from './language-sample.js';
 import { outputFormat } from './output-format.js';
 import { planOutput, type OutputPlan } from './output-plan.js';
 import type { QuantizeContext } from './quantize-context.js';
-import { quantizeLayer, wantedTaps, type LayerReport } from './quantize-layer.js';
+import type { LayerReport } from './layer-report.js';
+import { quantizeLayer, wantedTaps } from './quantize-layer.js';
 import type { QuantizeSettings } from './quantize-settings.js';
 import { openRunState, type RunState } from './run-state.js';
 

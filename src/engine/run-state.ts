@@ -14,7 +14,7 @@ import { PARTIAL_SUFFIX, writingSync } from '../checkpoint/durable.js';
 import { InputError } from '../errors.js';
 import { openRowStore } from '../runtime/row-store.js';
 import type { PassState } from './layer-pass.js';
-import type { LayerReport } from './quantize-layer.js';
+import type { LayerReport } from './layer-report.js';
 
 /** What a run needs, besides the tensors it has written, to go on behind its last finished layer. */
 export interface RunState {

@@ -4,7 +4,8 @@ import { layerLinears, linearsByTap } from '../model/linears.js';
 import type { LayerPlan, Linear, MixerPlan } from '../model/plan.js';
 import type { QuantizeSettings } from './quantize-settings.js';
 import { DOWN_SEARCH_ROWS, GRAM_SEARCH_WIDTH, SKETCH_ROWS } from './search-limits.js';
-import { FORCED_SAMPLE, wantedTaps } from './quantize-layer.js';
+import { FORCED_SAMPLE } from './forced-sample.js';
+import { wantedTaps } from './quantize-layer.js';
 
 /** Floating-point operations of one layer, by part of the method. */
 export type LayerWork = Readonly<Record<WorkPart, number>>;

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { openCheckpoint } from '../checkpoint/open.js';
 import { readSource } from '../data/read-source.js';
 import type { Sample } from '../data/sample.js';
@@ -7,6 +8,7 @@ import { loadContaminationLists, type ContaminationLists } from '../mix/contamin
 import { parseModelConfig } from '../model/config.js';
 import { applyFormatter } from '../recipe/formatter.js';
 import type { MixRecipe, SourceRecipe } from '../recipe/recipe.js';
+import { cleanOptions, preparePlan } from '../recipe/plan.js';
 import { loadChatTemplate } from '../text/chat-template.js';
 import { loadTokenizer } from '../text/load-tokenizer.js';
 import type { Tokenizer } from '../text/tokenizer.js';
@@ -25,14 +27,17 @@ export interface BuildFromRecipeOptions {
   readonly model: string | null;
   /** Budgets' worth of candidates kept for balancing. */
   readonly pool: number;
+  /** Threads that identify, render and tokenize. */
+  readonly workers?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** Reads a recipe's sources, renders them with the model's template and tokenizer, and chooses the mix. */
 export async function* buildFromRecipe(
   recipe: MixRecipe,
-  { model, pool, signal }: BuildFromRecipeOptions,
+  { model, pool, workers = workersFor(recipe), signal }: BuildFromRecipeOptions,
 ): AsyncGenerator<MixEvent, MixWithTokenizer> {
+  const modelVocabularySize = model === null ? null : vocabularySize(model);
   const tokenizer = await loadTokenizer(recipe.tokenizer !== null ? { encoding: recipe.tokenizer } : model!);
   const chatTemplate = await loadChatTemplate(model, recipe.chatTemplate ?? undefined);
   const queue: SourceEvent[] = [];
@@ -41,10 +46,10 @@ export async function* buildFromRecipe(
     {
       tokenizer,
       chatTemplate,
-      modelVocabularySize: model === null ? null : vocabularySize(model),
+      modelVocabularySize,
       sequenceLength: recipe.sequenceLength,
       overflow: recipe.overflow,
-      clean: { ...recipe.clean, contamination: recipe.clean.contamination.action },
+      clean: cleanOptions(recipe.clean),
       contamination: await contaminationLists(recipe),
       templateArguments: recipe.templateArguments,
       ...(recipe.template === null ? {} : { template: recipe.template }),
@@ -56,6 +61,7 @@ export async function* buildFromRecipe(
       sourceWeights: new Map(recipe.sources.map(({ name, weight }) => [name, weight])),
       languageWeights: recipe.languages,
       pool,
+      ...(workers > 1 ? { workers: { count: workers, plan: preparePlan(recipe, model, modelVocabularySize) } } : {}),
       ...(signal === undefined ? {} : { signal }),
     },
   );
@@ -65,6 +71,11 @@ export async function* buildFromRecipe(
     if (next.done === true) return { mix: next.value, tokenizer };
     yield next.value;
   }
+}
+
+/** The built-in sets are rendered faster than a second tokenizer is loaded. */
+function workersFor({ sources }: MixRecipe): number {
+  return sources.every(({ kind }) => kind === 'builtin') ? 1 : availableParallelism();
 }
 
 function contaminationLists({ clean }: MixRecipe): Promise<ContaminationLists> | null {

@@ -13,7 +13,7 @@ import { layOut } from '../engine/layer-pass.js';
 import { quantizeModel, type QuantizeEvent } from '../engine/quantize.js';
 import { memoryEstimate } from '../engine/memory.js';
 import { planSpill, storeNames } from '../engine/spill.js';
-import type { LayerReport } from '../engine/quantize-layer.js';
+import type { LayerReport } from '../engine/layer-report.js';
 import type { LaneOptions } from '../engine/lanes.js';
 import type { QuantizeSettings } from '../engine/quantize-settings.js';
 import { InputError } from '../errors.js';

@@ -80,7 +80,7 @@ export const quantizeSchema = z.strictObject({
   rounding: z.enum(['nearest', 'gptq']).default('gptq'),
   follow_drift: z
     .boolean()
-    .default(true)
+    .default(false)
     .describe('calibrate each layer for the inputs that the quantized layers before it give (gptq only)'),
   sweeps: z.int().min(0).max(100).default(4).describe('coordinate descent over the codes'),
   damping: positive.max(1).default(0.01),

@@ -1,12 +1,17 @@
-import { join } from 'node:path';
-import { Command } from 'commander';
+import { basename, join } from 'node:path';
+import { Command, Option } from 'commander';
 import type { BuiltMix } from '../../mix/build.js';
+import { EXPORTS, exportMix, type ExportKind } from '../../mix/export.js';
 import { writeMix } from '../../mix/write.js';
 import type { LaneOptions } from '../../engine/lanes.js';
 import { balanceMix } from '../../pipeline/balance.js';
 import { routingCacheFolder } from '../../pipeline/routing-counts.js';
 import { modelFolder } from '../../pipeline/model-folder.js';
 import { buildFromRecipe, type MixWithTokenizer } from '../../pipeline/mix.js';
+import { createCoverageCounter } from '../../coverage/count.js';
+import { renderHtml } from '../../report/html.js';
+import type { ReportData } from '../../report/report-data.js';
+import { writeReport } from '../written.js';
 import { loadRecipe } from '../../recipe/load.js';
 import type { MixRecipe, Recipe } from '../../recipe/recipe.js';
 import { interruption } from '../exit.js';
@@ -19,13 +24,14 @@ export function buildCommand(): Command {
     .argument('<recipe>', 'recipe file')
     .option('--output <folder>', "where the mix goes; else 'mix' beside the recipe's output")
     .option('--set <key=value>', 'put a value over the recipe; repeatable', collect, [])
+    .addOption(new Option('--export <tool>', 'also write what another tool takes').choices([...EXPORTS]))
     .option('--no-balance', 'draw by weights alone, without running the model')
     .option('--json', 'the manifest on stdout', false)
     .addHelpText('after', '\nExample:\n  evenkeel build recipes/demo.yaml --output out/mix')
     .action(
       async (
         file: string,
-        options: { output?: string; set: string[]; balance: boolean; json: boolean },
+        options: { output?: string; set: string[]; balance: boolean; export?: ExportKind; json: boolean },
         command: Command,
       ) => {
         const progress = progressOf(command);
@@ -44,11 +50,22 @@ export function buildCommand(): Command {
           model === null || !options.balance ? drawn : await balanceWithProgress(drawn, recipe, model, {}, progress);
         const folder = options.output ?? mixFolderOf(recipe);
         await writeMix(folder, mix, tokenizer);
+        await writeReport(join(folder, 'report.html'), renderHtml(mixReport(mix, recipe, model)));
+        const exported =
+          options.export === undefined ? null : await exportMix(options.export, folder, mix.sequences, tokenizer);
         progress.end();
+        if (exported !== null) progress.note(`Exported to ${exported.path}\n${exported.usage}`);
         if (options.json) printJson(mix.manifest);
         else print(describeMix(mix, folder));
       },
     );
+}
+
+/** What a mix says without a model pass: languages and channels, no experts. */
+function mixReport(mix: BuiltMix, recipe: Recipe, model: string | null): ReportData {
+  const counter = createCoverageCounter({ sequences: mix.sequences, floor: 0 });
+  const coverage = counter.finish({ model: { path: model ?? '', architecture: `mix of ${basename(recipe.file)}` } });
+  return { coverage, manifest: mix.manifest };
 }
 
 /** Where a recipe's mix is written: beside the checkpoint, never in it. */

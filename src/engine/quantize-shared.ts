@@ -1,0 +1,67 @@
+import { linearsByTap } from '../model/linears.js';
+import type { LayerPlan, Tap } from '../model/plan.js';
+import { addEnergy, noEnergy, type LanguageEnergy } from './language-sample.js';
+import type { QuantizeContext } from './quantize-context.js';
+import type { CalibrationJobs } from './quantize-jobs.js';
+import { quantizedModules } from './quantized-modules.js';
+import type { Mean } from './search-edge.js';
+import type { Smoothing } from './smoothing.js';
+
+/** Taps of a layer with experts whose Linears are quantized before them, and after them. */
+export const BEFORE_EXPERTS: ReadonlySet<Tap> = new Set([
+  'mixer-input',
+  'mixer-output',
+  'latent-query',
+  'latent-key-value',
+]);
+export const BESIDE_EXPERTS: ReadonlySet<Tap> = new Set(['feed-forward-input', 'shared-down']);
+
+/** Everything but the routed experts, tap by tap; taps go to lanes in turn. */
+export async function quantizeShared(
+  { lanes, targets, sample }: QuantizeContext,
+  layer: LayerPlan,
+  means: ReadonlyMap<Tap, Mean>,
+  smoothing: Smoothing,
+  { taps = null, effective = false }: { readonly taps?: ReadonlySet<Tap> | null; readonly effective?: boolean } = {},
+): Promise<CalibrationJobs['quantizeLinears']['result']> {
+  const languageOf = new Map(Array.from(sample.tokens, (token, i) => [token, sample.languageOf[i]!] as const));
+  const jobs = [...linearsByTap(layer)]
+    .map(([tap, linears]) => ({ tap, modules: quantizedModules(linears, targets) }))
+    .filter(({ tap, modules }) => modules.length > 0 && (taps === null || taps.has(tap)));
+  const results = await Promise.all(
+    jobs.map(({ tap, modules }, i) =>
+      lanes.call(i % lanes.count, 'quantizeLinears', {
+        layer: layer.index,
+        modules,
+        gram: means.get(tap)!.gram,
+        sampled: {
+          rows: means.get(tap)!.sample,
+          languageOf: Uint16Array.from(means.get(tap)!.sampledTokens, (token) => languageOf.get(token)!),
+        },
+        languages: sample.languages.length,
+        effective,
+        inputScales: smoothing.inputs.get(modules[0]!) ?? null,
+        outputScales: Object.fromEntries(
+          modules.flatMap((module) =>
+            smoothing.outputs.has(module) ? [[module, smoothing.outputs.get(module)!]] : [],
+          ),
+        ),
+      }),
+    ),
+  );
+  return { linears: results.flatMap(({ linears }) => linears), energy: sumEnergy(results, sample.languages.length) };
+}
+
+/** Adds what parts of a layer measured. */
+export function sumEnergy(parts: readonly { readonly energy: LanguageEnergy }[], languages: number): LanguageEnergy {
+  return parts.reduce((sum, { energy }) => addEnergy(sum, energy), noEnergy(languages));
+}
+
+export function relativeErrors(
+  { signal, error }: LanguageEnergy,
+  languages: readonly string[],
+): Record<string, number> {
+  return Object.fromEntries(
+    languages.flatMap((language, i) => (signal[i]! > 0 ? [[language, Math.sqrt(error[i]! / signal[i]!)]] : [])),
+  );
+}
