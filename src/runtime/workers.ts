@@ -3,7 +3,7 @@ import { Worker, type Transferable } from 'node:worker_threads';
 import { InputError } from '../errors.js';
 
 /** Messages between the orchestrating thread and a lane. */
-export type LaneRequest<Job> = { readonly id: number; readonly job: Job };
+export type LaneRequest<Job> = { readonly id: number; readonly job: Job } | { readonly stop: true };
 export type LaneReply =
   | { readonly id: number; readonly result: unknown }
   | {
@@ -38,6 +38,8 @@ export interface LaneMoment {
   readonly moment: 'called' | 'answered';
 }
 
+/** No single call of onnxruntime takes this long. */
+const STOP_PATIENCE_MILLISECONDS = 120_000;
 /** Memory that a lane may use beside onnxruntime's and its typed arrays: JavaScript objects only. */
 const LANE_HEAP_MEGABYTES = 1024;
 
@@ -83,6 +85,7 @@ export async function startLanes<Jobs extends JobTable<Jobs>>(
     });
     return worker;
   });
+  const ended = workers.map((worker) => new Promise<void>((resolve) => worker.once('exit', () => resolve())));
   return {
     count,
     call: (lane, kind, job, onProgress) =>
@@ -101,14 +104,27 @@ export async function startLanes<Jobs extends JobTable<Jobs>>(
         workers[lane]!.postMessage({ id, job: { kind, ...job } });
       }),
     async close() {
-      await Promise.all(workers.map((worker) => worker.terminate()));
+      await Promise.all(
+        workers.map(async (worker, lane) => {
+          // A thread terminated within onnxruntime takes the process down; asked, it ends between two calls of it.
+          const patience = setTimeout(() => void worker.terminate(), STOP_PATIENCE_MILLISECONDS);
+          worker.postMessage({ stop: true });
+          await ended[lane];
+          clearTimeout(patience);
+        }),
+      );
     },
   };
 }
 
+/** What onnxruntime, V8 and WebAssembly say when the system refuses them memory. */
+const OUT_OF_MEMORY = /bad_alloc|Array buffer allocation failed|could not allocate memory|out of memory/i;
+
 /** Errors lose their class on the way; bad input must stay bad input. */
 function revive(error: { name: string; message: string; stack: string | undefined }): Error {
   if (error.name === 'InputError') return new InputError(error.message);
+  if (OUT_OF_MEMORY.test(error.message))
+    return new InputError(`run out of memory (${error.message}); fewer --lanes and a smaller --memory need less`);
   const revived = new Error(error.message);
   revived.name = error.name;
   if (error.stack !== undefined) revived.stack = error.stack;
