@@ -97,7 +97,7 @@ export async function startLanes<Jobs extends JobTable<Jobs>>(
         const id = nextId++;
         const answered = (result: unknown): void => {
           moments.publish({ lane, kind, moment: 'answered' } satisfies LaneMoment);
-          resolve(result as Jobs[typeof kind]['result']);
+          resolve(result);
         };
         moments.publish({ lane, kind, moment: 'called' } satisfies LaneMoment);
         pending.set(id, { resolve: answered, reject, progress: onProgress });

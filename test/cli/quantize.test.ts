@@ -87,11 +87,14 @@ describe('evenkeel quantize', () => {
 
   it('refuses to resume under other settings and says which', async () => {
     const file = recipe('third');
-    await evenkeel(['--log-format', 'json', 'quantize', file], {
+    const stopped = await evenkeel(['--log-format', 'json', 'quantize', file], {
       onStderr: (chunk, kill) => {
         if (/"stage":"quantize","done":1/.test(chunk)) kill('SIGINT');
       },
     });
+    expect(stopped.code).toBe(130);
+    expect(stopped.stderr).toMatch(/Go on with: evenkeel quantize .*third\.yaml --resume$/m);
+    expect(existsSync(join(folder, 'third', 'config.json'))).toBe(false);
     const other = await evenkeel(['quantize', file, '--resume', '--set', 'quantize.clip=false']);
     expect(other.code).toBe(2);
     expect(other.stderr).toMatch(/rounding\.clip was true, is false$/m);

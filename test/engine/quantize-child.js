@@ -4,9 +4,16 @@ import { runQuantization } from '../../dist/pipeline/quantize.js';
 import { quantizeSettings } from '../../dist/pipeline/settings.js';
 import { defaultQuantize } from '../../dist/recipe/quantize.js';
 
-const { model, output, existing, rounding = 'nearest', tokens = 2048, length = 256, memory, lanes = 2 } = JSON.parse(
-  process.argv[2],
-);
+const {
+  model,
+  output,
+  existing,
+  rounding = 'nearest',
+  tokens = 2048,
+  length = 256,
+  memory,
+  lanes = 2,
+} = JSON.parse(process.argv[2]);
 
 /** The same tokens every time. */
 function sequences() {
