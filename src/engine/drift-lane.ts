@@ -1,4 +1,4 @@
-import { followDrift, inputDrift, repayResidual } from '../awq/drift.js';
+import { followDrift, repayResidual } from '../awq/drift.js';
 import { addOutputErrors } from '../awq/output-error.js';
 import { prepareGram, quantizeWeight, type PreparedGram } from '../awq/quantize-weight.js';
 import { rowsPerLinear, scaleLosses, type InputStatistics } from '../awq/scale-search.js';
@@ -15,49 +15,9 @@ import { gatherRouted, moeOf, scatterAdd, type RoutedTokens } from './forward-la
 import { noEnergy, type LanguageEnergy } from './language-sample.js';
 import { outputFormat } from './output-format.js';
 import type { LinearResult } from './quantize-jobs.js';
-import {
-  addLosses,
-  effectiveWeight,
-  sampleOfExpert,
-  schemeOf,
-  sketchRows,
-  transferOf,
-  type QuantizeLane,
-} from './quantize-lane.js';
+import { sampleOfExpert, sketchRows } from './expert-inputs.js';
+import { addLosses, effectiveWeight, schemeOf, transferOf, type QuantizeLane } from './quantize-lane.js';
 import { smoothWeight } from './smooth-weight.js';
-
-/** Rows of x and x̂ multiplied at once. */
-const MOMENT_ROWS = 2048;
-
-export async function crossMoments(job: DriftJobs['crossMoments']['job']): Promise<Handled> {
-  const stores = [openRowStore(job.expertsInput), openRowStore(job.follower)] as const;
-  const { width } = stores[0];
-  const gram = new Float32Array(width * width);
-  const cross = new Float32Array(width * width);
-  const absolute = new Float32Array(width);
-  for (let from = job.from; from < job.to; from += MOMENT_ROWS) {
-    const count = Math.min(MOMENT_ROWS, job.to - from);
-    const [x, followed] = stores.map((store) => {
-      const rows = new Float32Array(count * width);
-      store.read(from, count, rows);
-      return rows;
-    }) as [Float32Array, Float32Array];
-    for (let i = 0; i < x.length; i++) {
-      absolute[i % width]! += Math.abs(followed[i]!);
-      x[i]! -= followed[i]!;
-    }
-    const shape = { m: width, n: width, k: count };
-    await gemm(followed, followed, shape, { transA: true, addend: gram, out: gram });
-    await gemm(x, followed, shape, { transA: true, addend: cross, out: cross });
-  }
-  for (const store of stores) store.close();
-  return { result: { gram, cross, absolute }, transfer: [gram.buffer, cross.buffer, absolute.buffer] };
-}
-
-export async function drift({ gram, cross, tokens }: DriftJobs['drift']['job']): Promise<Handled> {
-  const result = await inputDrift({ gram, inFeatures: Math.sqrt(gram.length), tokens }, cross);
-  return { result };
-}
 
 /**
  * The inputs of an expert as its statistics take them. A token's share in the loss is the square of what its output is
@@ -232,31 +192,6 @@ async function quantizeTarget(
   }
   const tensors = outputFormat(lane.settings.format).pack(module, quantized);
   return { linear, quantized, result: { module, tensors, loss, relativeError, effective: null } };
-}
-
-export function residual(job: DriftJobs['residual']['job']): Handled {
-  const [hidden, follower, target] = [openRowStore(job.hidden), openRowStore(job.follower), openRowStore(job.residual)];
-  const accumulators = job.accumulators.map(openRowStore);
-  const { width } = hidden;
-  const [rest, part, zero] = [0, 1, 2].map(() => new Float32Array(MOMENT_ROWS * width)) as [
-    Float32Array,
-    Float32Array,
-    Float32Array,
-  ];
-  for (let from = job.from; from < job.to; from += MOMENT_ROWS) {
-    const count = Math.min(MOMENT_ROWS, job.to - from);
-    hidden.read(from, count, rest);
-    follower.read(from, count, part);
-    for (let i = 0; i < count * width; i++) rest[i]! -= part[i]!;
-    for (const accumulator of accumulators) {
-      accumulator.read(from, count, part);
-      for (let i = 0; i < count * width; i++) rest[i]! -= job.scale * part[i]!;
-      accumulator.write(from, zero, 0, count);
-    }
-    target.write(from, rest, 0, count);
-  }
-  for (const store of [hidden, follower, target, ...accumulators]) store.close();
-  return { result: null };
 }
 
 export async function quantizeDowns(lane: QuantizeLane, job: DriftJobs['quantizeDowns']['job']): Promise<Handled> {

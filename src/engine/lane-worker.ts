@@ -3,22 +3,16 @@ import { openCheckpoint } from '../checkpoint/open.js';
 import { planModel } from '../model/registry.js';
 import { createSessionCache } from '../runtime/sessions.js';
 import { createWeightReader } from '../runtime/weights.js';
-import { crossMoments, drift, quantizeDowns, quantizeGates, residual, searchGates } from './drift-lane.js';
+import { quantizeDowns, quantizeGates, searchGates } from './drift-lane.js';
+import { crossMoments, drift, residual } from './drift-streams.js';
 import { divergence } from './evaluate-lane.js';
 import { roundedReader } from './rounded-reader.js';
 import type { Handled, LaneReply, LaneRequest } from '../runtime/workers.js';
 import { combine, embed, logits, runExperts, runLayer, type LaneModel } from './forward-lane.js';
 import type { LaneSetup } from './jobs.js';
 import type { CalibrationJobs } from './quantize-jobs.js';
-import {
-  calibrateExperts,
-  createQuantizeLane,
-  magnitude,
-  quantizeExperts,
-  quantizeLinears,
-  searchLinears,
-  type QuantizeLane,
-} from './quantize-lane.js';
+import { calibrateExperts, quantizeExperts } from './calibrate-experts.js';
+import { createQuantizeLane, magnitude, quantizeLinears, searchLinears, type QuantizeLane } from './quantize-lane.js';
 
 const port = parentPort!;
 const setup = workerData as LaneSetup;

@@ -1,0 +1,260 @@
+import { prepareGram } from '../awq/quantize-weight.js';
+import {
+  chooseScales,
+  rowsPerLinear,
+  scaleCandidates,
+  scaleLosses,
+  type InputStatistics,
+} from '../awq/scale-search.js';
+import {
+  addWeightMagnitude,
+  createWeightMagnitude,
+  meanWeightMagnitude,
+  shrink,
+  smoothGram,
+} from '../awq/statistics.js';
+import type { ExpertPlan } from '../model/plan.js';
+import { noEnergy } from './language-sample.js';
+import { loadExpert, type TapSums } from '../runtime/layer-runner.js';
+import { gemm } from '../runtime/matrix.js';
+import { openRowStore } from '../runtime/row-store.js';
+import { readLinear } from '../runtime/weights.js';
+import type { Handled } from '../runtime/workers.js';
+import { gatherRouted, moeOf, scatterAdd } from './forward-lane.js';
+import { DOWN_SEARCH_ROWS, GRAM_SEARCH_WIDTH } from './search-limits.js';
+import type { CalibrationJobs, ExpertResult, LinearResult } from './quantize-jobs.js';
+import { addLosses, quantizeLinear, schemeOf, transferOf, type QuantizeLane } from './quantize-lane.js';
+import { sampleOfExpert, sketchRows, weightRows } from './expert-inputs.js';
+
+/** Input Grams that a lane keeps between the passes; beyond it they are computed twice. */
+const KEPT_GRAM_BYTES = 256 * 2 ** 20;
+
+export async function calibrateExperts(
+  lane: QuantizeLane,
+  job: CalibrationJobs['calibrateExperts']['job'],
+): Promise<Handled> {
+  const { model, settings } = lane;
+  const moe = moeOf(model.plan, job.layer);
+  const width = model.plan.hiddenSize;
+  const input = openRowStore(job.expertsInput);
+  const accumulator = openRowStore(job.accumulator);
+  const keepsGrams = job.experts.length * width * width * 4 <= KEPT_GRAM_BYTES;
+  const losses = new Float64Array(job.candidates.length);
+  const sampled = new Float32Array(job.sample.length * width);
+  job.sample.forEach((token, i) => input.read(token, 1, sampled, i * width));
+  const ones = new Float32Array(job.sample.length).fill(1);
+  const results: ExpertResult[] = [];
+  lane.kept.clear();
+  for (const e of job.experts) {
+    const plan = moe.experts[e]!;
+    const expert = loadExpert(model.plan, moe, e, model.reader, model.sessions);
+    const routed = gatherRouted(input, moe.topK, e, job.routing, job.assignments);
+    const tokens = routed.tokens.length;
+    const isQuantized = lane.targets.quantized.has(plan.down.module);
+    const run =
+      tokens === 0
+        ? null
+        : await expert.run(routed.x, routed.routing, { input: isQuantized && keepsGrams, inner: isQuantized });
+    if (run !== null) scatterAdd(accumulator, routed.tokens, run.output);
+    if (!isQuantized) continue;
+    const forced =
+      settings.shrinkage > 0 && ones.length > 0
+        ? (await expert.run(sampled, ones, { input: false, inner: true })).inner
+        : null;
+    const inner = shrunkSums(run?.inner ?? null, tokens, forced, ones.length, settings.shrinkage);
+    const down = await calibrateDown(lane, plan, inner);
+    if (job.candidates.length > 0) {
+      const scaled = moe.weightOn === 'input' ? weightRows(routed.x, routed.routing) : routed.x;
+      const statistics = await gateUpStatistics(lane, scaled, tokens, run?.input ?? null, job.layerGram, sampled);
+      if (statistics !== null) addLosses(losses, await gateUpLosses(lane, plan, statistics, tokens, job));
+    }
+    lane.kept.set(e, { downScales: down.scales, inputSum: run?.input?.gram ?? null });
+    const ownShare = tokens === 0 ? 0 : tokens / (tokens + settings.shrinkage);
+    results.push({ expert: e, tokens, ownShare, ...down.report, upScales: down.scales, linears: [down.result] });
+  }
+  input.close();
+  accumulator.close();
+  return { result: { losses, experts: results }, transfer: transferOf(results.flatMap(({ linears }) => linears)) };
+}
+
+interface MeanStatistics {
+  readonly gram: Float32Array;
+  readonly absolute: Float32Array;
+}
+
+function shrunkSums(
+  own: TapSums | null,
+  tokens: number,
+  forced: TapSums | null,
+  sample: number,
+  kappa: number,
+): MeanStatistics | null {
+  const layer =
+    forced === null
+      ? null
+      : { gram: forced.gram.map((value) => value / sample), absolute: forced.absolute.map((value) => value / sample) };
+  const size = own ?? forced;
+  if (size === null) return null;
+  const gram = shrink(own?.gram ?? new Float32Array(size.gram.length), tokens, layer?.gram ?? null, kappa);
+  const absolute = shrink(
+    own?.absolute ?? new Float32Array(size.absolute.length),
+    tokens,
+    layer?.absolute ?? null,
+    kappa,
+  );
+  return gram === null || absolute === null ? null : { gram, absolute };
+}
+
+/** Searches the up → down edge of one expert and quantizes down. */
+async function calibrateDown(
+  lane: QuantizeLane,
+  { down }: ExpertPlan,
+  statistics: MeanStatistics | null,
+): Promise<{
+  scales: Float32Array | null;
+  report: Pick<ExpertResult, 'downRatio' | 'downLossBefore' | 'downLoss'>;
+  result: LinearResult;
+}> {
+  const { settings } = lane;
+  const hasEdge = lane.model.plan.layers.some(({ edges }) => edges.some(({ tap }) => tap === 'expert-down'));
+  if (statistics === null || !hasEdge) {
+    const prepared =
+      statistics === null ? null : await prepareGram(statistics.gram, down.inFeatures, settings.rounding);
+    return {
+      scales: null,
+      report: { downRatio: null, downLossBefore: 0, downLoss: 0 },
+      result: await quantizeLinear(lane, down, prepared, null, null, null),
+    };
+  }
+  const { weight } = readLinear(lane.model.reader, down);
+  const scheme = schemeOf(lane, down);
+  const magnitudeOf = createWeightMagnitude(down.inFeatures);
+  addWeightMagnitude(magnitudeOf, weight, down.outFeatures, down.inFeatures, scheme);
+  const candidates = scaleCandidates(statistics.absolute, meanWeightMagnitude(magnitudeOf), settings.search);
+  const chosen = chooseScales(
+    candidates,
+    await scaleLosses(
+      candidates,
+      {
+        weight,
+        outFeatures: down.outFeatures,
+        inFeatures: down.inFeatures,
+        statistics: { kind: 'gram', gram: statistics.gram },
+        lossWeight: 1,
+        rows: Math.min(down.outFeatures, DOWN_SEARCH_ROWS),
+      },
+      scheme,
+      settings.search,
+      settings.scaleDtype,
+    ),
+  );
+  const scales = chosen.ratio === null ? null : chosen.scales;
+  const gram = scales === null ? statistics.gram : smoothGram(statistics.gram, scales, statistics.gram);
+  const prepared = await prepareGram(gram, down.inFeatures, settings.rounding);
+  return {
+    scales,
+    report: { downRatio: chosen.ratio, downLossBefore: chosen.lossBefore, downLoss: chosen.loss },
+    result: await quantizeLinear(lane, down, prepared, scales, null, null),
+  };
+}
+
+/** The inputs of gate and up as the search needs them: the shrunk Gram when narrow, else rows that stand for it. */
+async function gateUpStatistics(
+  lane: QuantizeLane,
+  x: Float32Array,
+  tokens: number,
+  own: TapSums | null,
+  layerGram: Float32Array,
+  sampled: Float32Array,
+): Promise<InputStatistics | null> {
+  const width = lane.model.plan.hiddenSize;
+  const kappa = lane.settings.shrinkage;
+  if (width <= GRAM_SEARCH_WIDTH) {
+    const sum = own?.gram ?? (tokens === 0 ? new Float32Array(width * width) : await gramOf(x, width));
+    const gram = shrink(sum, tokens, layerGram, kappa);
+    return gram === null ? null : { kind: 'gram', gram };
+  }
+  if (tokens === 0 && kappa === 0) return null;
+  const ownShare = kappa === Infinity ? 0 : tokens / (tokens + kappa);
+  const parts = [sketchRows(x, width, ownShare), sketchRows(sampled, width, 1 - ownShare)];
+  const rows = parts.reduce((sum, part) => sum + part.length, 0) / width;
+  const sketch = new Float32Array(rows * width);
+  sketch.set(parts[0]!);
+  sketch.set(parts[1]!, parts[0]!.length);
+  return { kind: 'sketch', sketch, rows };
+}
+
+async function gateUpLosses(
+  lane: QuantizeLane,
+  { gate, up }: ExpertPlan,
+  statistics: InputStatistics,
+  tokens: number,
+  job: CalibrationJobs['calibrateExperts']['job'],
+): Promise<Float64Array> {
+  const losses = new Float64Array(job.candidates.length);
+  const experts = job.assignments.offsets.length - 1;
+  for (const linear of [gate, up]) {
+    const { weight } = readLinear(lane.model.reader, linear);
+    const rows = rowsPerLinear(linear.outFeatures, 2 * experts, lane.settings.search.rowBudget);
+    const searched = {
+      weight,
+      outFeatures: linear.outFeatures,
+      inFeatures: linear.inFeatures,
+      statistics,
+      lossWeight: tokens,
+      rows,
+    };
+    addLosses(
+      losses,
+      await scaleLosses(
+        job.candidates,
+        searched,
+        schemeOf(lane, linear),
+        lane.settings.search,
+        lane.settings.scaleDtype,
+      ),
+    );
+  }
+  return losses;
+}
+
+export async function quantizeExperts(
+  lane: QuantizeLane,
+  job: CalibrationJobs['quantizeExperts']['job'],
+): Promise<Handled> {
+  const { model, settings, kept } = lane;
+  const moe = moeOf(model.plan, job.layer);
+  const input = openRowStore(job.expertsInput);
+  const results: { expert: number; linears: LinearResult[] }[] = [];
+  const energy = noEnergy(job.sample.languages.length);
+  for (const e of job.experts) {
+    const plan = moe.experts[e]!;
+    if (!lane.targets.quantized.has(plan.gate.module)) continue;
+    const { downScales, inputSum } = kept.get(e)!;
+    let sum = inputSum;
+    const tokens = job.assignments.offsets[e + 1]! - job.assignments.offsets[e]!;
+    if (sum === null && tokens > 0) {
+      const routed = gatherRouted(input, moe.topK, e, job.routing, job.assignments);
+      sum = await gramOf(
+        moe.weightOn === 'input' ? weightRows(routed.x, routed.routing) : routed.x,
+        model.plan.hiddenSize,
+      );
+    }
+    const gram = shrink(sum ?? new Float32Array(job.layerGram.length), tokens, job.layerGram, settings.shrinkage);
+    if (gram !== null && job.scales !== null) smoothGram(gram, job.scales, gram);
+    const prepared = gram === null ? null : await prepareGram(gram, model.plan.hiddenSize, settings.rounding);
+    const measure = { sampled: sampleOfExpert(input, moe, e, job), energy };
+    const linears = [
+      await quantizeLinear(lane, plan.gate, prepared, job.scales, null, measure),
+      await quantizeLinear(lane, plan.up, prepared, job.scales, downScales, measure),
+    ];
+    results.push({ expert: e, linears });
+  }
+  input.close();
+  kept.clear();
+  return { result: { experts: results, energy }, transfer: transferOf(results.flatMap(({ linears }) => linears)) };
+}
+
+function gramOf(x: Float32Array, width: number): Promise<Float32Array> {
+  return gemm(x, x, { m: width, n: width, k: x.length / width }, { transA: true });
+}
