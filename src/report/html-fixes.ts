@@ -1,5 +1,6 @@
 import type { FixList } from '../coverage/fixes.js';
 import { escapeHtml, htmlTable } from './html-escape.js';
+import { languageGapSentence } from './sentences.js';
 import { count, languageName, plural } from './text.js';
 
 /** Rows of a fix list's table of cells. */
@@ -46,6 +47,7 @@ export function fixSection(fixes: FixList): string {
       ];
     }),
   );
+  const languages = fixes.languages.map((gap) => `<p>${escapeHtml(languageGapSentence(gap))}</p>`).join('');
   const unfed = fixes.unfed === 0 ? '' : `<p>${plural(fixes.unfed, 'cell')} that nothing in the pool feeds.</p>`;
   const more = fixes.cells.length - shown.length;
   return (
@@ -53,7 +55,7 @@ export function fixSection(fixes: FixList): string {
     (fixes.additions.length === 0
       ? ''
       : `<p>About ${count(fixes.tokens)} more tokens close every gap that the pool can close.</p>${additions}`) +
-    `${unfed}<details><summary>Cell by cell</summary>${cells}${more === 0 ? '' : `<p>and ${count(more)} more.</p>`}</details>` +
+    `${languages}${unfed}<details><summary>Cell by cell</summary>${cells}${more === 0 ? '' : `<p>and ${count(more)} more.</p>`}</details>` +
     '<h3>As a change to the recipe</h3><button type="button" id="copy-patch">Copy</button>' +
     `<pre id="recipe-patch" tabindex="0">${escapeLines(fixes.recipePatch)}</pre></section>`
   );

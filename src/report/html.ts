@@ -18,7 +18,7 @@ export function renderHtml(data: ReportData): string {
   const { coverage, evaluation, baselineEvaluation, quantization, fixes, manifest } = data;
   const hasExperts = coverage.layers.length > 0;
   const hasLanguages = languageTable(coverage).length > 0;
-  const hasFixes = fixes !== undefined && fixes.cells.length > 0;
+  const hasFixes = fixes !== undefined && fixes.cells.length + fixes.languages.length > 0;
   const links = [
     ...(hasFixes ? [['fixes', 'What to add']] : []),
     ...(hasExperts ? [['experts', 'Experts']] : []),

@@ -6,6 +6,7 @@ import {
   balanceSentence,
   evaluationSentence,
   fragileSentence,
+  languageGapSentence,
   saturationSentence,
   stabilitySentence,
   subjectSentence,
@@ -23,9 +24,11 @@ export function renderMarkdown(data: ReportData): string {
     ...(layers.length === 0 && coverage.verdict === 'pass' ? [] : optional(adviceSentence(coverage))),
     `${escapeMarkdown(subjectSentence(coverage))}. Model: ${code(model.architecture)}. ` +
       'Only natural routing counts, never padding or forced tokens.',
-    ...(Object.keys(coverage.languages).length === 0 ? [] : ['### Tokens by language', languages(coverage)]),
+    ...(Object.keys(coverage.languages).length === 0 ? [] : ['### Tokens by language', languageMarkdown(coverage)]),
     ...(layers.length === 0 ? [] : ['### Experts', cellSummary(data), layerTable(coverage)]),
-    ...(fixes === undefined || fixes.cells.length === 0 ? [] : ['### What would close the gaps', fixTable(fixes)]),
+    ...(fixes === undefined || fixes.cells.length + fixes.languages.length === 0
+      ? []
+      : ['### What would close the gaps', fixTable(fixes)]),
     ...(evaluation === undefined
       ? []
       : [
@@ -42,7 +45,7 @@ function optional(sentence: string | null): string[] {
   return sentence === null ? [] : [escapeMarkdown(sentence)];
 }
 
-function languages(coverage: ReportData['coverage']): string {
+function languageMarkdown(coverage: ReportData['coverage']): string {
   const table = languageTable(coverage);
   const channels = CHANNELS.filter((channel) => coverage.channels[channel].tokens > 0);
   const floors = table.some(({ floor }) => floor !== null);
@@ -94,7 +97,7 @@ function layerTable({ layers, floor }: ReportData['coverage']): string {
   );
 }
 
-function fixTable({ additions, unfed }: NonNullable<ReportData['fixes']>): string {
+function fixTable({ additions, unfed, languages }: NonNullable<ReportData['fixes']>): string {
   const table = markdownTable(
     ['source', 'language', 'category', 'sequences', 'tokens', 'cells closed'],
     additions.map(({ source, language, category, sequences, tokens, cellsClosed }) => [
@@ -107,7 +110,11 @@ function fixTable({ additions, unfed }: NonNullable<ReportData['fixes']>): strin
     ]),
     3,
   );
-  return unfed === 0 ? table : `${table}\n\n${plural(unfed, 'cell')} that nothing in the pool feeds.`;
+  const notes = [
+    ...languages.map(languageGapSentence),
+    ...(unfed === 0 ? [] : [`${plural(unfed, 'cell')} that nothing in the pool feeds.`]),
+  ];
+  return [...(additions.length === 0 ? [] : [table]), ...notes.map(escapeMarkdown)].join('\n\n');
 }
 
 function evaluationTable(

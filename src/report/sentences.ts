@@ -1,5 +1,6 @@
 import type { Coverage, CoverageFailure } from '../coverage/coverage.js';
 import { feedingLanguages } from '../coverage/feeding-languages.js';
+import type { FixLanguage } from '../coverage/fixes.js';
 import type { Stability } from '../coverage/stability.js';
 import type { EvaluationResult } from './report-data.js';
 import { count, figure, languageName, listing, milliNats, percent, plain, plural } from './text.js';
@@ -83,6 +84,12 @@ export function fragileSentence({ fragile }: Coverage): string | null {
   if (known.length === 0) return null;
   const [[first, by], ...rest] = [known[0]!, ...known.slice(1)];
   return `Fragile: ${listing([`${plural(first, 'cell')} fed ${by}`, ...rest.map(([n, how]) => `${count(n)} ${how}`)])}.`;
+}
+
+/** What a pool has for a language under its floor. */
+export function languageGapSentence({ language, missing, available }: FixLanguage): string {
+  const pool = available === 0 ? 'the pool has none' : `the pool has ${count(available)}`;
+  return `${languageName(plain(language))}: ${plural(missing, 'token')} missing, ${pool}.`;
 }
 
 /** What other seeds of the same recipe would have given. */

@@ -3,6 +3,7 @@ import type { FixList } from '../coverage/fixes.js';
 import type { LanguageRow } from '../coverage/verdict.js';
 import { CHANNELS, type Channel } from '../mix/sequence.js';
 import type { EvaluationResult } from './report-data.js';
+import { languageGapSentence } from './sentences.js';
 import { shorten, tableLines, type Column } from './terminal-table.js';
 import { count, figure, languageName, milliNats, percent, plain, plural } from './text.js';
 
@@ -94,6 +95,7 @@ export function fixLines(fixes: FixList, rows: number | null, width: number): st
   ]);
   return [
     ...(lines.length === 0 ? [] : tableLines(columns, lines, width)),
+    ...fixes.languages.map((gap) => shorten(languageGapSentence(gap), width)),
     ...(fixes.unfed === 0 ? [] : [`${plural(fixes.unfed, 'cell')} that nothing in the pool feeds`]),
   ];
 }

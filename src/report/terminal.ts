@@ -56,7 +56,7 @@ export function renderTerminal(data: ReportData, options: TerminalOptions = {}):
     ]);
     sections.push([heading('Least-fed cells'), ...worstLines(coverage, width)]);
   }
-  if (fixes !== undefined && fixes.cells.length > 0) {
+  if (fixes !== undefined && fixes.cells.length + fixes.languages.length > 0) {
     sections.push([heading('What would close the gaps'), ...fixLines(fixes, rows, width)]);
   }
   if (quantization !== undefined) sections.push(quantizationLines(quantization, heading, width));

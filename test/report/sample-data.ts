@@ -100,7 +100,7 @@ export function sampleFixes(coverage: ReportData['coverage']): FixList {
       feeders: i === 0 ? [] : [{ ...kind, perThousand: 12.3, available: 400, tokensNeeded: 2000 }],
     })),
     unfed: Math.min(1, cells.length),
-    languages: [],
+    languages: [{ language: 'ka', missing: 900, available: 0 }],
     additions: [{ ...kind, sequences: 4, tokens: 1800, cellsClosed: cells.length - 1 }],
     tokens: 1800,
     recipePatch: 'mix:\n  sources:\n    - dataset: builtin:multilingual-dialogues\n',

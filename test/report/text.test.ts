@@ -87,6 +87,12 @@ test('all three reports tell of other seeds', () => {
   }
 });
 
+test('all three reports tell what a pool lacks', () => {
+  for (const text of [renderTerminal(data), renderMarkdown(data), renderHtml(data)]) {
+    expect(text).toContain('Georgian: 900 tokens missing, the pool has none.');
+  }
+});
+
 describe('renderMarkdown()', () => {
   test('every table row has as many cells as its head', () => {
     const tables = renderMarkdown(data)
