@@ -2,7 +2,7 @@ import type { ColumnChunk, ColumnDecoder, ColumnMetaData, SchemaTree } from 'hyp
 import { assembleLists } from 'hyparquet/src/assemble.js';
 import { DEFAULT_PARSERS } from 'hyparquet/src/convert.js';
 import { getMaxDefinitionLevel, getTreePath, isFlatColumn } from 'hyparquet/src/schema.js';
-import { compressors } from 'hyparquet-compressors';
+import { CODECS } from './parquet-codecs.js';
 import type { ByteSource } from '../byte-source.js';
 import type { FlatPage } from './parquet-page.js';
 import { openPages } from './parquet-pages.js';
@@ -90,7 +90,15 @@ function createDecoder(meta: ColumnMetaData, tree: SchemaTree): ColumnDecoder {
   const leaf = schemaPath.at(-1);
   if (leaf === undefined) throw new Error('a column has no path');
   const { type, codec, path_in_schema: pathInSchema } = meta;
-  return { pathInSchema, type, codec, element: leaf.element, schemaPath, parsers: DEFAULT_PARSERS, compressors };
+  return {
+    pathInSchema,
+    type,
+    codec,
+    element: leaf.element,
+    schemaPath,
+    parsers: DEFAULT_PARSERS,
+    compressors: CODECS,
+  };
 }
 
 function append(

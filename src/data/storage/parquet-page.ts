@@ -76,7 +76,8 @@ function versionOne(bytes: Uint8Array, header: PageHeader, decoder: ColumnDecode
     if (maximum === 0) continue;
     const length = viewOf(plain).getUint32(offset, true);
     offset += 4;
-    checkRuns(plain.subarray(offset, offset + length), bitWidth(maximum), fields.num_values);
+    // Beyond `length` too: the decoder goes on until it has all values, whatever the length says.
+    checkRuns(plain.subarray(offset), bitWidth(maximum), fields.num_values);
     offset += length;
   }
   checkValues(plain.subarray(offset), fields.encoding, decoder, fields.num_values);
@@ -92,8 +93,8 @@ function versionTwo(bytes: Uint8Array, header: PageHeader, decoder: ColumnDecode
     throw new Error(`a page of ${bytes.length} bytes claims ${levels} bytes of levels`);
   }
   const [maxRepetition, maxDefinition] = levelsOf(decoder);
-  if (maxRepetition > 0) checkRuns(bytes.subarray(0, repetition), bitWidth(maxRepetition), fields.num_values);
-  if (maxDefinition > 0) checkRuns(bytes.subarray(repetition, levels), bitWidth(maxDefinition), fields.num_values);
+  if (maxRepetition > 0) checkRuns(bytes, bitWidth(maxRepetition), fields.num_values);
+  if (maxDefinition > 0) checkRuns(bytes.subarray(repetition), bitWidth(maxDefinition), fields.num_values);
   const stored = bytes.subarray(levels);
   const plain =
     fields.is_compressed === false
@@ -107,14 +108,18 @@ function versionTwo(bytes: Uint8Array, header: PageHeader, decoder: ColumnDecode
   return { page: readDataPageV2(whole, decompressed, decoder), encoding: fields.encoding, length: fields.num_values };
 }
 
-/** Dictionary indices and booleans are runs, too. */
+/** Dictionary indices and booleans are runs, too; no writer makes runs of anything else. */
 function checkValues(bytes: Uint8Array, encoding: string, { type }: ColumnDecoder, count: number): void {
+  const boolean = type === 'BOOLEAN';
+  const coded = encoding.endsWith('_DICTIONARY');
+  if ((coded && boolean) || (encoding === 'RLE' && !boolean))
+    throw new Error(`a ${type} page is encoded as ${encoding}`);
   if (bytes.length === 0) return;
-  if (encoding.endsWith('_DICTIONARY')) {
+  if (coded) {
     const width = bytes[0] ?? 0;
     if (width > 32) throw new Error(`dictionary indices of ${width} bits`);
     checkRuns(bytes.subarray(1), width, count);
-  } else if (encoding === 'RLE' && type === 'BOOLEAN') {
+  } else if (encoding === 'RLE') {
     checkRuns(bytes.subarray(4), 1, count);
   }
 }
