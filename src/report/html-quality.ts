@@ -3,20 +3,18 @@ import { mapFigure } from './html-experts.js';
 import { intervalChart } from './html-charts.js';
 import { escapeHtml, htmlTable, type HtmlCell } from './html-escape.js';
 import type { EdgeResult, EvaluationResult, QuantizationResult } from './report-data.js';
-import { evaluationSentence } from './sentences.js';
-import { count, figure, languageName, milliNats, percent, plural } from './text.js';
+import { evaluationSentence, smoothingSentence } from './sentences.js';
+import { count, figure, languageName, milliNats, percent } from './text.js';
 
 /** Edges listed; a model with hundreds of experts has tens of thousands, of which the costliest tell most. */
 const EDGES_SHOWN = 300;
 
 export function quantizationSection({ scheme, format, edges, languageErrors }: QuantizationResult): string {
-  const [before, after] = edges.reduce(([b, a], edge) => [b + edge.lossBefore, a + edge.loss], [0, 0]);
   const shown = edges.length <= EDGES_SHOWN ? edges : edges.toSorted((a, b) => b.loss - a.loss).slice(0, EDGES_SHOWN);
   const part = shown.length < edges.length ? ` The ${count(shown.length)} costliest are listed.` : '';
   return (
     `<section id="quantization"><h2>Quantized to ${escapeHtml(scheme)}</h2>` +
-    `<p>Written as ${escapeHtml(format)}. Smoothing ${plural(edges.length, 'edge')} took the loss from ${figure(before)} to ` +
-    `${figure(after)}${before > 0 ? ` (${percent(after / before - 1)})` : ''}.${part}</p>` +
+    `<p>Written as ${escapeHtml(format)}. ${escapeHtml(smoothingSentence(edges))}${part}</p>` +
     (languageErrors === null
       ? ''
       : '<h3>Which language lost how much, and where</h3><p>Relative error of each layer’s output, by language.</p>' +

@@ -44,11 +44,11 @@ export const MAP_SCRIPT = String.raw`
         format: percent,
       };
     },
-    error(max) {
+    error(max, min) {
       return {
-        color: (v) => rampColor(palette.error, max === 0 ? 0 : v / max),
+        color: (v) => rampColor(palette.error, max <= min ? 0 : (v - min) / (max - min)),
         mark: () => null,
-        legend: () => [[palette.error, '0 to ' + percent(max)]],
+        legend: () => [[palette.error, percent(min) + ' to ' + percent(max)]],
         format: percent,
       };
     },

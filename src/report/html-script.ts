@@ -46,6 +46,7 @@ const CONTROL_SCRIPT = String.raw`
   }
   const languageTables = tables.slice(page.metrics.length, page.metrics.length + page.languages.length);
   const most = (values) => values.reduce((max, value) => Math.max(max, value), 0);
+  const least = (values) => values.reduce((min, value) => Math.min(min, value), Infinity);
   const experts = Math.max(0, ...page.layers.map(([, count]) => count));
   const expertNames = Array.from({ length: experts }, (_, e) => String(e));
   const topLanguages = (cell) => page.languages
@@ -70,7 +71,7 @@ const CONTROL_SCRIPT = String.raw`
       const floorText = routed < page.floor ? ' (under the floor of ' + number.format(page.floor) + ')' : '';
       const rest = page.metrics.slice(1).map((metric, i) => {
         const value = tables[i + 1][cell] / metric.parts;
-        return metric.label + ' ' + scales[metric.scale](1).format(value);
+        return metric.label + ' ' + scales[metric.scale](1, 0).format(value);
       });
       const feeders = topLanguages(cell);
       const shown = feeders.slice(0, 5).map(([name, tokens]) => name + ' ' + number.format(tokens));
@@ -87,7 +88,7 @@ const CONTROL_SCRIPT = String.raw`
         rows: page.layers.map(([layer]) => 'layer ' + layer),
         columns: expertNames,
         value: (l, c) => c < page.layers[l][1] ? values[firstCell[l] + expertAt(l, c)] / metric.parts : null,
-        scale: scales[metric.scale](most(values) / metric.parts),
+        scale: scales[metric.scale](most(values) / metric.parts, least(values) / metric.parts),
         describe,
         hint: 'Point at a cell, or focus the map and use the arrow keys.',
         choose: (l) => {
@@ -145,7 +146,7 @@ const CONTROL_SCRIPT = String.raw`
       rows: languages.map(([tag]) => tag),
       columns: layers.map(String),
       value: (r, l) => values[r * layers.length + l] / parts,
-      scale: scales.error(most(values) / parts),
+      scale: scales.error(most(values) / parts, least(values) / parts),
       describe: (r, l) => languages[r][1] + ' loses ' + percent(values[r * layers.length + l] / parts) + ' of the output of layer ' + layers[l] + '.',
       hint: 'Point at a cell, or focus the map and use the arrow keys.',
     });

@@ -2,7 +2,7 @@ import type { Coverage, CoverageFailure } from '../coverage/coverage.js';
 import { feedingLanguages } from '../coverage/feeding-languages.js';
 import type { FixLanguage } from '../coverage/fixes.js';
 import type { Stability } from '../coverage/stability.js';
-import type { EvaluationResult } from './report-data.js';
+import type { EdgeResult, EvaluationResult } from './report-data.js';
 import { count, figure, languageName, listing, milliNats, percent, plain, plural } from './text.js';
 
 /** The verdict in one sentence that needs no other. */
@@ -82,6 +82,11 @@ export function fragileSentence({ fragile }: Coverage): string | null {
   ] as const;
   const known = parts.flatMap(([cells, by]) => (cells === null ? [] : [[cells, by] as const]));
   if (known.length === 0) return null;
+  if (known.every(([cells]) => cells === 0))
+    return `No cell hangs on a single ${listing(
+      known.map(([, by]) => by.replace('by a single ', '')),
+      'or',
+    )}.`;
   const [[first, by], ...rest] = [known[0]!, ...known.slice(1)];
   return `Fragile: ${listing([`${plural(first, 'cell')} fed ${by}`, ...rest.map(([n, how]) => `${count(n)} ${how}`)])}.`;
 }
@@ -100,6 +105,17 @@ export function stabilitySentence({ runs, underFloor, always, sometimes, variati
     `Over ${plural(runs, 'seed')}: ${range} cells under the floor, ${count(always)} of them always and ` +
     `${count(sometimes)} by the luck of the seed; the median cell varies by ${percent(variation)}.`
   );
+}
+
+/** What smoothing gained. Losses of different edges have no common unit, so their changes are averaged, not they. */
+export function smoothingSentence(edges: readonly EdgeResult[]): string {
+  const changes = edges.filter(({ loss, lossBefore }) => loss > 0 && lossBefore > 0);
+  const mean = Math.exp(
+    changes.reduce((sum, { loss, lossBefore }) => sum + Math.log(loss / lossBefore), 0) / Math.max(1, changes.length),
+  );
+  const identity = edges.filter(({ ratio }) => ratio === null).length;
+  const left = identity === 0 ? '' : `, ${count(identity)} left as they were`;
+  return `${plural(edges.length, 'smoothing edge')}${left}: loss changed by ${percent(mean - 1)} on average.`;
 }
 
 /** What was audited, in a line. */

@@ -6,6 +6,7 @@ import {
   evaluationSentence,
   fragileSentence,
   saturationSentence,
+  smoothingSentence,
   stabilitySentence,
   subjectSentence,
   verdictSentence,
@@ -13,7 +14,7 @@ import {
 import { sparkline, terminalHeatmap, type CellMark } from './terminal-heatmap.js';
 import { evaluationLines, fixLines, languageLines, worstLines } from './terminal-sections.js';
 import { shorten } from './terminal-table.js';
-import { figure, percent, plain, plural } from './text.js';
+import { percent, plain, plural } from './text.js';
 
 export interface TerminalOptions {
   /** Columns of the terminal. */
@@ -102,17 +103,15 @@ function quantizationLines(
   heading: (text: string) => string,
   width: number,
 ): string[] {
-  const [before, after] = edges.reduce(([b, a], edge) => [b + edge.lossBefore, a + edge.loss], [0, 0]);
   const worst = cells.toSorted((a, b) => b.relativeError - a.relativeError)[0];
   return [
     heading(`Quantized: ${plain(scheme)}, ${plain(format)}`),
     ...wrap(
-      `${plural(edges.length, 'smoothing edge')}: loss ${figure(before)} → ${figure(after)}` +
-        (before > 0 ? ` (${percent(after / before - 1)})` : '') +
+      smoothingSentence(edges) +
         (worst === undefined
           ? ''
-          : `; largest error of a cell: ${percent(worst.relativeError)} of its output, layer ${worst.layer} ` +
-            `expert ${worst.expert} (${plural(worst.tokens, 'token')})`),
+          : ` Largest error of a cell: ${percent(worst.relativeError)} of its output, layer ${worst.layer} ` +
+            `expert ${worst.expert} (${plural(worst.tokens, 'token')}).`),
       width,
     ),
   ];

@@ -35,8 +35,8 @@ export function languageName(tag: string): string {
 }
 
 /** `one, two and three`. */
-export function listing(items: readonly string[]): string {
-  return items.length < 2 ? items.join('') : `${items.slice(0, -1).join(', ')} and ${items.at(-1)!}`;
+export function listing(items: readonly string[], word = 'and'): string {
+  return items.length < 2 ? items.join('') : `${items.slice(0, -1).join(', ')} ${word} ${items.at(-1)!}`;
 }
 
 export function plural(n: number, one: string, many = `${one}s`): string {
