@@ -16,11 +16,15 @@ const DATASETS = sets.length > 0 ? sets : ['builtin:multilingual-dialogues', 'bu
 const FLOOR = 2048;
 const PILOT = 60;
 
-const sequences = (await Promise.all(DATASETS.map((path) => readSequences(path, model, 512)))).flatMap((mix) => mix.sequences);
+const sequences = (await Promise.all(DATASETS.map((path) => readSequences(path, model, 512)))).flatMap(
+  (mix) => mix.sequences,
+);
 const lengths = lengthsOf(sequences);
 const whole = await count(sequences);
 const truth = totals(whole.counts);
-console.log(`${sequences.length} sequences, ${lengths.reduce((a, b) => a + b, 0)} tokens; the whole pass: ${whole.seconds.toFixed(1)} s of processor`);
+console.log(
+  `${sequences.length} sequences, ${lengths.reduce((a, b) => a + b, 0)} tokens; the whole pass: ${whole.seconds.toFixed(1)} s of processor`,
+);
 const pilot = choosePilot(sequences.length, PILOT, 1);
 const wholePilot = await count(pilot.map((index) => sequences[index]!));
 console.log(`a pilot of ${PILOT} whole sequences: ${wholePilot.seconds.toFixed(1)} s of processor`);
@@ -32,12 +36,13 @@ for (const tokens of [32, 64, 128]) {
   const held = truth.filter((routed, cell) => estimates.low[cell]! <= routed && routed <= estimates.high[cell]!).length;
   const errors = truth.map((routed, cell) => Math.abs(estimates.routed[cell]! - routed) / Math.max(1, routed)).sort();
   const wrong = truth.filter(
-    (routed, cell) => (estimates.low[cell]! >= FLOOR && routed < FLOOR) || (estimates.high[cell]! < FLOOR && routed >= FLOOR),
+    (routed, cell) =>
+      (estimates.low[cell]! >= FLOOR && routed < FLOOR) || (estimates.high[cell]! < FLOOR && routed >= FLOOR),
   ).length;
   const { open } = judgeFloor(estimates, FLOOR);
   console.log(
     `first ${String(tokens).padStart(3)}: ${seconds.toFixed(1)} s of processor; interval holds ${((held / truth.length) * 100).toFixed(0)} % of cells; ` +
-      `error median ${(medianOf(errors) * 100).toFixed(1)} %, largest ${(errors.at(-1)! * 100).toFixed(0)} %; ` +
+      `error median ${(medianOf(errors) * 100).toFixed(1)} %, largest ${((errors.at(-1) ?? 0) * 100).toFixed(0)} %; ` +
       `against a floor of ${FLOOR}: ${open} open, ${wrong} judged wrongly`,
   );
 }

@@ -3,7 +3,7 @@ import { mapFigure } from './html-experts.js';
 import { intervalChart } from './html-charts.js';
 import { escapeHtml, htmlTable, type HtmlCell } from './html-escape.js';
 import type { EdgeResult, EvaluationResult, QuantizationResult } from './report-data.js';
-import { evaluationSentence, smoothingSentence } from './sentences.js';
+import { evaluationSentence, intervalText, smoothingSentence } from './sentences.js';
 import { count, figure, languageName, milliNats, percent } from './text.js';
 
 /** Edges listed; a model with hundreds of experts has tens of thousands, of which the costliest tell most. */
@@ -73,7 +73,7 @@ export function evaluationSection(evaluation: EvaluationResult, baseline: Evalua
       { html: `${escapeHtml(languageName(name))} <span class="tag">${escapeHtml(name)}</span>` },
       { html: intervalChart(group.kl, group.klCi95, nearest, most) },
       nearest !== null && group.kl > nearest ? { html: `<span class="low">${own} (worse)</span>` } : own,
-      `${milliNats(group.klCi95[0])}–${milliNats(group.klCi95[1])}`,
+      intervalText(group),
       ...(baseline === undefined ? [] : [nearest === null ? '–' : milliNats(nearest)]),
       figure(group.perplexity),
       figure(group.quantizedPerplexity),

@@ -6,6 +6,7 @@ import {
   balanceSentence,
   evaluationSentence,
   fragileSentence,
+  intervalText,
   languageGapSentence,
   saturationSentence,
   stabilitySentence,
@@ -126,7 +127,7 @@ function evaluationTable(
   const rows = Object.entries(groups).map(([name, group]) => [
     name,
     milliNats(group.kl),
-    `${milliNats(group.klCi95[0])}–${milliNats(group.klCi95[1])}`,
+    intervalText(group),
     ...(baseline === undefined ? [] : [nearest(name)]),
     figure(group.perplexity),
     figure(group.quantizedPerplexity),

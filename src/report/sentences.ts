@@ -2,7 +2,7 @@ import type { Coverage, CoverageFailure } from '../coverage/coverage.js';
 import { feedingLanguages } from '../coverage/feeding-languages.js';
 import type { FixLanguage } from '../coverage/fixes.js';
 import type { Stability } from '../coverage/stability.js';
-import type { EdgeResult, EvaluationResult } from './report-data.js';
+import type { EdgeResult, EvaluationGroup, EvaluationResult } from './report-data.js';
 import { count, figure, languageName, listing, milliNats, percent, plain, plural } from './text.js';
 
 /** The verdict in one sentence that needs no other. */
@@ -132,6 +132,11 @@ export function subjectSentence({ tokens, sequences, samples, layers, imported }
 }
 
 const IMPORTERS = { imatrix: 'llama-imatrix', 'moe.html': 'Model-Optimizer' } as const;
+
+/** The interval in thousandths of a nat; of a single text there is none. */
+export function intervalText({ sequences, klCi95: [low, high] }: EvaluationGroup): string {
+  return sequences < 2 ? '–' : `${milliNats(low)}–${milliNats(high)}`;
+}
 
 /** Mean divergence, against round-to-nearest where that was measured. */
 export function evaluationSentence(evaluation: EvaluationResult, baseline?: EvaluationResult): string {

@@ -3,7 +3,7 @@ import type { FixList } from '../coverage/fixes.js';
 import type { LanguageRow } from '../coverage/verdict.js';
 import { CHANNELS, type Channel } from '../mix/sequence.js';
 import type { EvaluationResult } from './report-data.js';
-import { languageGapSentence } from './sentences.js';
+import { intervalText, languageGapSentence } from './sentences.js';
 import { shorten, tableLines, type Column } from './terminal-table.js';
 import { count, figure, languageName, milliNats, percent, plain, plural } from './text.js';
 
@@ -121,11 +121,12 @@ export function evaluationLines(
   const nearest = (name: string): string[] =>
     baseline === undefined ? [] : [Object.hasOwn(baseline.groups, name) ? milliNats(baseline.groups[name]!.kl) : ''];
   const lines = shown.map((name) => {
-    const { kl, klCi95, perplexity, quantizedPerplexity, top1, tokens } = groups[name]!;
+    const group = groups[name]!;
+    const { kl, perplexity, quantizedPerplexity, top1, tokens } = group;
     return [
       name,
       milliNats(kl),
-      `${milliNats(klCi95[0])}–${milliNats(klCi95[1])}`,
+      intervalText(group),
       ...nearest(name),
       figure(perplexity),
       figure(quantizedPerplexity),
