@@ -59,7 +59,7 @@ export async function calibrateExperts(
     if (!isQuantized) continue;
     const forced =
       settings.shrinkage > 0 && ones.length > 0
-        ? (await expert.run(sampled, ones, { input: false, inner: true })).inner
+        ? (await expert.run(sampled, ones, { input: false, inner: true, output: false })).inner
         : null;
     const inner = shrunkSums(run?.inner ?? null, tokens, forced, ones.length, settings.shrinkage);
     const down = await calibrateDown(lane, plan, inner);

@@ -143,7 +143,11 @@ export async function quantizeGates(lane: QuantizeLane, job: DriftJobs['quantize
     const forcedRun =
       forced.length === 0
         ? null
-        : await expert.run(forced, new Float32Array(job.forced.length).fill(1), { input: false, inner: true });
+        : await expert.run(forced, new Float32Array(job.forced.length).fill(1), {
+            input: false,
+            inner: true,
+            output: false,
+          });
     const forcedGram = forcedRun?.inner?.gram.map((value) => value / job.forced.length) ?? null;
     drifted.set(e, { rows: run.rows!, forcedGram });
     experts.push({ expert: e, linears: results.map(({ result }) => result) });

@@ -1,7 +1,7 @@
 import type { Targets } from '../awq/targets.js';
 import { rowsPerLinear } from '../awq/scale-search.js';
 import { layerLinears, linearsByTap } from '../model/linears.js';
-import type { LayerPlan, Linear, MixerPlan } from '../model/plan.js';
+import type { LayerPlan, Linear, MixerPlan, MoePlan } from '../model/plan.js';
 import type { QuantizeSettings } from './quantize-settings.js';
 import { DOWN_SEARCH_ROWS, GRAM_SEARCH_WIDTH, SKETCH_ROWS } from './search-limits.js';
 import { FORCED_SAMPLE } from './forced-sample.js';
@@ -24,6 +24,8 @@ export const WORK_PARTS = [
   'clipping',
   'feedback',
   'descent',
+  /** Following the quantized model's own inputs: its stream, the regressions on it, the targets they give. */
+  'drift',
 ] as const;
 
 /** Ranges that clipping tries per group; see group-parameters.ts. */
@@ -57,7 +59,11 @@ export function layerWork(
   const forced = hasExperts && settings.shrinkage > 0 ? Math.min(tokens, FORCED_SAMPLE) * moe!.experts.length : 0;
   const taps = linearsByTap(layer);
   const tapWidths = wantedTaps(layer, targets).map((tap) => taps.get(tap)?.[0]?.inFeatures ?? expert!.gate.inFeatures);
-  const edged = layer.edges.filter(({ readers }) => readers.some(({ module }) => targets.quantized.has(module)));
+  const follows = settings.followDrift;
+  const edged = layer.edges.filter(
+    ({ readers, tap }) =>
+      readers.some(({ module }) => targets.quantized.has(module)) && !(follows && tap === 'expert-down'),
+  );
   const quantized = layerLinears(layer).filter(({ module }) => targets.quantized.has(module));
   const factored = [...tapWidths, ...(hasExperts ? moe!.experts.flatMap(factoredWidths) : [])];
   const gptq = settings.rounding.rounding === 'gptq';
@@ -67,8 +73,9 @@ export function layerWork(
       : settings.rounding.descentSweeps
     : 0;
   const clips = settings.rounding.clip ? CLIP_RANGES[settings.scheme.symmetric ? 'symmetric' : 'asymmetric'] : 0;
+  const blocks = 2 * tokens * sum(shared, size) + tokens * scoreWork(layer.mixer, sequenceLength);
   return {
-    blocks: 2 * tokens * sum(shared, size) + tokens * scoreWork(layer.mixer, sequenceLength),
+    blocks,
     experts: expert === undefined ? 0 : 2 * routed * (size(expert.gate) + size(expert.up) + size(expert.down)),
     forced: expert === undefined ? 0 : 2 * forced * (size(expert.gate) + size(expert.up)),
     grams:
@@ -80,7 +87,32 @@ export function layerWork(
     clipping: clips * 2 * CLIP_BLOCK * sum(quantized, size),
     feedback: gptq ? sum(quantized, (linear) => size(linear) * linear.inFeatures) : 0,
     descent: sweeps * sum(quantized, (linear) => 2 * size(linear) * (linear.inFeatures + CLIP_BLOCK)),
+    drift: follows ? blocks + (moe !== null && hasExperts ? driftWork(moe, tokens) : 0) : 0,
   };
+}
+
+/**
+ * The follower's experts (down once as stored and once as quantized), the moments of x and x̂ and of the residual, and
+ * the solved regressions: a factorization and two triangular solves each.
+ */
+function driftWork({ experts, topK }: MoePlan, tokens: number): number {
+  const { gate, up, down } = experts[0]!;
+  const routed = tokens * topK;
+  const forward = 2 * routed * (size(gate) + size(up) + 2 * size(down));
+  const moments = 3 * tokens * square(gate.inFeatures) + 2 * routed * size(down);
+  const shared = (7 / 3) * gate.inFeatures ** 3;
+  const ofExpert =
+    2 * (size(gate) + size(up)) * gate.inFeatures + down.inFeatures ** 3 / 3 + 2 * size(down) * down.inFeatures;
+  return forward + moments + shared + experts.length * ofExpert;
+}
+
+/** Operations that rounding asks for on some rows of a Linear, of a layer with these settings. */
+export function roundingWork(rows: number, inFeatures: number, { rounding, scheme }: QuantizeSettings): number {
+  const gptq = rounding.rounding === 'gptq';
+  const sweeps = gptq ? Math.max(rounding.refit ? 1 : 0, rounding.descentSweeps) : 0;
+  const clips = rounding.clip ? CLIP_RANGES[scheme.symmetric ? 'symmetric' : 'asymmetric'] : 0;
+  const block = 2 * CLIP_BLOCK;
+  return rows * inFeatures * (clips * block + (gptq ? inFeatures : 0) + sweeps * (2 * inFeatures + block));
 }
 
 /** All parts together. */

@@ -35,6 +35,8 @@ export interface ExpertStatistics {
   readonly inner: boolean;
   /** Also return the input of down itself, `rows` [rows, intermediate]. */
   readonly rows?: boolean;
+  /** false: nothing but statistics, so that down need not run. */
+  readonly output?: boolean;
 }
 
 /**
@@ -53,6 +55,7 @@ export function expertGraph(plan: MoePlan, expert: ExpertPlan, statistics: Exper
   const inner = gated(graph, plan.activation, gate, up);
   if (statistics.inner) accumulate(graph, 'inner', inner);
   if (statistics.rows === true) graph.output('rows', inner);
+  if (statistics.output === false) return context;
   const out = linear(context, 'down', expert.down, inner);
   graph.output('y', plan.weightOn === 'output' ? graph.node('Mul', [out, routing]) : out);
   return context;

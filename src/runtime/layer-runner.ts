@@ -202,7 +202,7 @@ export function loadExpert(
   const { hiddenSize } = plan;
   const graphs = new Map<string, BlockContext>();
   const graphFor = (statistics: ExpertStatistics): BlockContext => {
-    const key = `${statistics.input} ${statistics.inner} ${statistics.rows === true}`;
+    const key = `${statistics.input} ${statistics.inner} ${statistics.rows === true} ${statistics.output !== false}`;
     let graph = graphs.get(key);
     if (graph === undefined) graphs.set(key, (graph = expertGraph(moe, moe.experts[expert]!, statistics)));
     return graph;
@@ -213,7 +213,7 @@ export function loadExpert(
     async run(x, routing, statistics = { input: false, inner: false }) {
       const graph = graphFor(statistics);
       const rows = routing.length;
-      const output = new Float32Array(rows * hiddenSize);
+      const output = new Float32Array(statistics.output === false ? 0 : rows * hiddenSize);
       const sums = new Map<Tap, TapSums>();
       const width = moe.experts[expert]!.down.inFeatures;
       const inner = statistics.rows === true ? new Float32Array(rows * width) : null;
@@ -226,7 +226,7 @@ export function loadExpert(
           routing: { data: routing.subarray(from, from + count), shape: [count, 1] },
         });
         collectSums(results, sums);
-        output.set(results['y']!, from * hiddenSize);
+        if (statistics.output !== false) output.set(results['y']!, from * hiddenSize);
         inner?.set(results['rows']!, from * width);
       }
       return { output, input: sums.get('input' as Tap) ?? null, inner: sums.get('inner' as Tap) ?? null, rows: inner };
