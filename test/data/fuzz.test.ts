@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { loadSpecimens, readDamaged } from '../../bench/fuzz/target.js';
 
 /** A taste of bench/fuzz-data.ts, with another seed. */
-const INPUTS = 400;
+const INPUTS = 200;
 
 it('reads damaged files to rows or an InputError, and to nothing else', async () => {
   const specimens = loadSpecimens();
