@@ -18,7 +18,7 @@ const MAX_METADATA_BYTES = 64 << 20;
 const MAX_BODY_BYTES = 1 << 30;
 const MAX_BATCH_ROWS = 1 << 24;
 
-/** Fields of a schema, nested ones counted: offsets in a hostile file can make a few of them look like millions. */
+/** Fields and notes of a schema, nested ones counted: offsets of a hostile file make a few of them look like millions. */
 const MAX_FIELDS = 10_000;
 const MAX_FIELD_DEPTH = 64;
 
@@ -55,6 +55,7 @@ export async function listMessages(source: ByteSource, start: number): Promise<M
     const metadata = (await reader.peek(position + header, length)).slice();
     if (metadata.length < length) throw new Error(`its last message is cut off`);
     const message = Message.getRootAsMessage(new ByteBuffer(metadata));
+    if (message.customMetadataLength() > MAX_FIELDS) throw new Error('a message has too many notes');
     const body = Number(message.bodyLength());
     if (!(body >= 0 && body <= MAX_BODY_BYTES)) throw new Error(`a message claims a body of ${body} bytes`);
     const end = position + header + length + body;
@@ -62,7 +63,9 @@ export async function listMessages(source: ByteSource, start: number): Promise<M
     const type = message.headerType();
     if (type === MessageHeader.Schema) {
       const schema: InstanceType<typeof Schema> | null = message.header(new Schema());
-      checkFields(schema?.fieldsLength() ?? 0, (index) => schema?.fields(index) ?? null, { left: MAX_FIELDS }, 0);
+      const budget = { left: MAX_FIELDS };
+      spend(budget, schema?.customMetadataLength() ?? 0);
+      checkFields(schema?.fieldsLength() ?? 0, (index) => schema?.fields(index) ?? null, budget, 0);
       extents.push({ kind: 'schema', start: position, end, rows: 0 });
     } else if (type === MessageHeader.RecordBatch || type === MessageHeader.DictionaryBatch) {
       const batch: InstanceType<typeof RecordBatch> | null =
@@ -90,13 +93,19 @@ function checkFields(
   budget: { left: number },
   depth: number,
 ): void {
-  if (depth > MAX_FIELD_DEPTH || count > budget.left) throw new Error('its schema has too many fields');
+  if (depth > MAX_FIELD_DEPTH) throw new Error('its schema is nested too deeply');
+  spend(budget, count);
   for (let index = 0; index < count; index++) {
-    if (--budget.left < 0) throw new Error('its schema has too many fields');
     const child = field(index);
     if (child === null) throw new Error('a field of its schema is missing');
+    spend(budget, child.customMetadataLength());
     checkFields(child.childrenLength(), (at) => child.children(at), budget, depth + 1);
   }
+}
+
+function spend(budget: { left: number }, count: number): void {
+  budget.left -= count;
+  if (budget.left < 0) throw new Error('its schema has too many fields');
 }
 
 function viewOf(bytes: Uint8Array): DataView {

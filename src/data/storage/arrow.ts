@@ -4,6 +4,7 @@ import type { ByteSource } from '../byte-source.js';
 import { asInputError, reading, rowPlace, type Row, type RowFile, type RowsOptions } from '../row.js';
 import { checkData } from './arrow-check.js';
 import { listMessages, type MessageExtent } from './arrow-messages.js';
+import { createZstdGuard } from './zstd-frames.js';
 
 const FILE_MAGIC = 'ARROW1';
 
@@ -50,9 +51,14 @@ function decode(bytes: Uint8Array): string {
 /** The library is large, and only those who read Arrow need it. */
 async function loadArrow(): Promise<typeof import('apache-arrow')> {
   const arrow = await import('apache-arrow');
-  // A copy, because numbers need aligned bytes.
-  arrow.compressionRegistry.set(arrow.CompressionType.ZSTD, { decode: (bytes) => decompress(bytes).slice() });
+  arrow.compressionRegistry.set(arrow.CompressionType.ZSTD, { decode: decodeZstd });
   return arrow;
+}
+
+function decodeZstd(bytes: Uint8Array): Uint8Array {
+  createZstdGuard()(bytes);
+  // A copy, because numbers need aligned bytes.
+  return decompress(bytes).slice();
 }
 
 async function* readRows(

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { Decompress } from 'fzstd';
 import type { ByteSource } from '../byte-source.js';
 import { asInputError } from '../row.js';
+import { createZstdGuard } from './zstd-frames.js';
 
 export type Compression = 'none' | 'gzip' | 'zstd';
 
@@ -56,8 +57,10 @@ async function* unzstd(raw: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Arra
     if (piece.length > 0) ready.push(piece.slice());
     ended = final === true;
   });
+  const guard = createZstdGuard();
   let previous: Uint8Array | null = null;
   for await (const piece of raw) {
+    guard(piece);
     if (previous !== null) decompressor.push(previous);
     previous = piece;
     yield* ready;
