@@ -17,6 +17,7 @@ import { layerWork, totalWork, WORK_PARTS } from '../src/engine/work.js';
 import { planModel } from '../src/model/registry.js';
 import { quantizeSettings } from '../src/pipeline/settings.js';
 import { defaultQuantize } from '../src/recipe/quantize.js';
+import { estimateQuantization, gibibytes } from '../src/pipeline/estimate.js';
 import { gemmRate } from './real-layer/gemm-rate.js';
 import { deepseekV3, makeModel, qwen3, randomSequences } from './real-layer/model.js';
 import { watchPhases } from './real-layer/phases.js';
@@ -45,6 +46,7 @@ const plan = planModel(checkpoint);
 checkpoint.close();
 const work = layerWork(plan.layers[0]!, chooseTargets(plan, settings), settings, { tokens, sequenceLength: length });
 
+const estimate = await estimateQuantization({ model, settings, tokens, sequenceLength: length, output, lanes });
 const before = await gemmRate(lanes);
 let peak = 0;
 const sampler = setInterval(() => (peak = Math.max(peak, process.memoryUsage.rss())), 50);
@@ -92,7 +94,11 @@ const rows: [string, string][] = [
     'times the floor',
     `${((seconds * perSecond) / total).toFixed(2)} by the clock, ${((cpuSeconds * perCpuSecond) / total).toFixed(2)} of processor`,
   ],
-  ['peak memory', `${(peak / 2 ** 30).toFixed(2)} GiB`],
+  ['peak memory', gibibytes(peak)],
+  [
+    'estimated beforehand',
+    `${estimate.seconds.toFixed(1)} s by the clock, ${gibibytes(estimate.peakMemoryBytes)}, after a probe of ${estimate.probeSeconds.toFixed(1)} s`,
+  ],
   [
     `${shape.layers} layers`,
     `${((shape.layers * seconds) / 60).toFixed(0)} min; ${((shape.layers * cpuSeconds) / lanes / 60).toFixed(0)} min on an idle machine`,

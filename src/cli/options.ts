@@ -20,6 +20,13 @@ export function wholeNumber(least: number): (text: string) => number {
   };
 }
 
+/** A number of GiB above zero, in bytes. */
+export function memoryBudget(text: string): number {
+  const value = Number(text);
+  if (!(value > 0) || value === Infinity) throw new InvalidArgumentError('wanted a number of GiB above zero');
+  return Math.floor(value * 2 ** 30);
+}
+
 export interface Floors {
   readonly floor: number;
   readonly languages: Readonly<Record<string, number>>;

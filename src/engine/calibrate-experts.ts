@@ -21,13 +21,10 @@ import { openRowStore } from '../runtime/row-store.js';
 import { readLinear } from '../runtime/weights.js';
 import type { Handled } from '../runtime/workers.js';
 import { gatherRouted, moeOf, scatterAdd } from './forward-lane.js';
-import { DOWN_SEARCH_ROWS, GRAM_SEARCH_WIDTH } from './search-limits.js';
+import { DOWN_SEARCH_ROWS, GRAM_SEARCH_WIDTH, KEPT_GRAM_BYTES } from './search-limits.js';
 import type { CalibrationJobs, ExpertResult, LinearResult } from './quantize-jobs.js';
 import { addLosses, quantizeLinear, schemeOf, transferOf, type QuantizeLane } from './quantize-lane.js';
 import { sampleOfExpert, sketchRows, weightRows } from './expert-inputs.js';
-
-/** Input Grams that a lane keeps between the passes; beyond it they are computed twice. */
-const KEPT_GRAM_BYTES = 256 * 2 ** 20;
 
 export async function calibrateExperts(
   lane: QuantizeLane,
@@ -62,7 +59,7 @@ export async function calibrateExperts(
         ? (await expert.run(sampled, ones, { input: false, inner: true, output: false })).inner
         : null;
     const inner = shrunkSums(run?.inner ?? null, tokens, forced, ones.length, settings.shrinkage);
-    const down = await calibrateDown(lane, plan, inner);
+    const down = await calibrateDown(lane, plan, downEdges.has(plan.down), inner);
     if (job.candidates.length > 0) {
       const scaled = moe.weightOn === 'input' ? weightRows(routed.x, routed.routing) : routed.x;
       const statistics = await gateUpStatistics(lane, scaled, tokens, run?.input ?? null, job.layerGram, sampled);
@@ -109,6 +106,7 @@ function shrunkSums(
 async function calibrateDown(
   lane: QuantizeLane,
   { down }: ExpertPlan,
+  hasEdge: boolean,
   statistics: MeanStatistics | null,
 ): Promise<{
   scales: Float32Array | null;
@@ -116,7 +114,6 @@ async function calibrateDown(
   result: LinearResult;
 }> {
   const { settings } = lane;
-  const hasEdge = lane.model.plan.layers.some(({ edges }) => edges.some(({ tap }) => tap === 'expert-down'));
   if (statistics === null || !hasEdge) {
     const prepared =
       statistics === null ? null : await prepareGram(statistics.gram, down.inFeatures, settings.rounding);

@@ -11,6 +11,7 @@ import type { Handled, LaneReply, LaneRequest } from '../runtime/workers.js';
 import { combine, embed, logits, runExperts, runLayer, type LaneModel } from './forward-lane.js';
 import type { LaneSetup } from './jobs.js';
 import type { CalibrationJobs } from './quantize-jobs.js';
+import { probe } from './probe-lane.js';
 import { calibrateExperts, quantizeExperts } from './calibrate-experts.js';
 import { createQuantizeLane, magnitude, quantizeLinears, searchLinears, type QuantizeLane } from './quantize-lane.js';
 
@@ -45,6 +46,7 @@ const HANDLERS: Handlers = {
   combine: (job: Jobs['combine']['job']) => combine(job),
   logits: (job: Jobs['logits']['job']) => logits(model(), job),
   divergence: (job: Jobs['divergence']['job']) => divergence(model(), job),
+  probe: (job: Jobs['probe']['job']) => probe(lane(), job),
   magnitude: (job: Jobs['magnitude']['job']) => magnitude(lane(), job),
   searchLinears: (job: Jobs['searchLinears']['job']) => searchLinears(lane(), job),
   quantizeLinears: (job: Jobs['quantizeLinears']['job']) => quantizeLinears(lane(), job),

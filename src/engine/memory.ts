@@ -2,13 +2,12 @@ import type { Targets } from '../awq/targets.js';
 import { layerLinears, linearsByTap, mixerLinears } from '../model/linears.js';
 import type { LayerPlan, ModelPlan } from '../model/plan.js';
 import { DEFAULT_BATCH_LIMITS } from '../runtime/batches.js';
+import { KEPT_GRAM_BYTES } from './search-limits.js';
 import { wantedTaps } from './quantize-layer.js';
 
 /** Node, onnxruntime and the compiled code: of the process, and of each lane. Measured on idle ones. */
 const PROCESS_BYTES = 110 * 2 ** 20;
 const LANE_BYTES = 75 * 2 ** 20;
-/** What a lane may keep of its experts between passes over them; see KEPT_GRAM_BYTES in quantize-lane.ts. */
-const KEPT_BYTES = 256 * 2 ** 20;
 const F32 = 4;
 
 export interface MemoryInput {
@@ -66,11 +65,16 @@ function blockBytes(plan: ModelPlan, layer: LayerPlan, targets: Targets | null, 
 }
 
 /** A lane that quantizes an expert: Grams with their factor, the weights and their codes, inputs and outputs of its tokens. */
-function expertBytes({ hiddenSize }: ModelPlan, { feedForward }: LayerPlan, { tokens }: MemoryInput): number {
+function expertBytes({ hiddenSize }: ModelPlan, { feedForward }: LayerPlan, input: MemoryInput): number {
+  const { tokens, lanes, streams } = input;
   if (feedForward.kind !== 'moe') return 0;
   const { gate, up, down } = feedForward.experts[0]!;
   const weights = [gate, up, down].reduce((sum, { inFeatures, outFeatures }) => sum + inFeatures * outFeatures, 0);
   // The busiest expert seldom has more than four times its share.
   const routed = Math.min(tokens, (4 * tokens * feedForward.topK) / feedForward.experts.length);
-  return KEPT_BYTES + F32 * (5 * gate.inFeatures ** 2 + 2 * weights + 2 * routed * hiddenSize);
+  const grams = Math.ceil(feedForward.experts.length / lanes) * gate.inFeatures ** 2 * F32;
+  // Following the drift, a lane keeps what its experts' downs read instead.
+  const kept =
+    streams > 1 ? (tokens * feedForward.topK * down.inFeatures * F32) / lanes : grams <= KEPT_GRAM_BYTES ? grams : 0;
+  return kept + F32 * (5 * gate.inFeatures ** 2 + 2 * weights + 2 * routed * hiddenSize);
 }

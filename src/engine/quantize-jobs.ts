@@ -1,4 +1,5 @@
 import type { ScaleCandidate } from '../awq/scale-search.js';
+import type { ProbeJob, ProbeMeasurement } from './probe-lane.js';
 import type { EncodedTensor } from '../checkpoint/encode.js';
 import type { RowStoreDescriptor } from '../runtime/row-store.js';
 import type { DriftJobs } from './drift-jobs.js';
@@ -37,6 +38,7 @@ export interface ExpertResult {
 }
 
 export interface CalibrationJobs extends ForwardJobs, DriftJobs {
+  probe: { job: ProbeJob; result: ProbeMeasurement };
   /** Σ over output rows of each module's relative weight magnitude (AWQ's w), [in], and how many rows. */
   magnitude: {
     job: { readonly layer: number; readonly modules: readonly string[] };

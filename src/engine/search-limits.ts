@@ -4,3 +4,5 @@ export const GRAM_SEARCH_WIDTH = 512;
 export const SKETCH_ROWS = 256;
 /** Output rows of a down projection judged by the search. */
 export const DOWN_SEARCH_ROWS = 512;
+/** Input Grams that a lane keeps between the passes over its experts; beyond it they are computed twice. */
+export const KEPT_GRAM_BYTES = 256 * 2 ** 20;

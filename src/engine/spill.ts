@@ -4,7 +4,7 @@ import { InputError } from '../errors.js';
 import type { SpillPath } from './layer-pass.js';
 import type { MemoryEstimate } from './memory.js';
 
-/** Row stores that do not fit the memory budget live here, within the output folder, until the run ends. */
+/** Row stores that do not fit the memory budget live here, within the folder a run is given, until the run ends. */
 export const SPILL_FOLDER = '.evenkeel-spill';
 
 export interface Spill {

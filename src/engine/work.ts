@@ -73,7 +73,7 @@ export function layerWork(
       : settings.rounding.descentSweeps
     : 0;
   const clips = settings.rounding.clip ? CLIP_RANGES[settings.scheme.symmetric ? 'symmetric' : 'asymmetric'] : 0;
-  const blocks = 2 * tokens * sum(shared, size) + tokens * scoreWork(layer.mixer, sequenceLength);
+  const blocks = 2 * tokens * sum(shared, size) + tokens * attentionWork(layer.mixer, sequenceLength);
   return {
     blocks,
     experts: expert === undefined ? 0 : 2 * routed * (size(expert.gate) + size(expert.up) + size(expert.down)),
@@ -133,7 +133,7 @@ function searchWork(readers: number, tap: string, { search }: QuantizeSettings):
 }
 
 /** Operations per token on scores: q·kᵀ and its product with v, each over the half that a causal mask leaves. */
-function scoreWork(mixer: MixerPlan, length: number): number {
+export function attentionWork(mixer: MixerPlan, length: number): number {
   switch (mixer.kind) {
     case 'attention':
       return length * mixer.heads * 2 * mixer.headDim;

@@ -1,8 +1,13 @@
+import { rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { openCheckpoint } from '../checkpoint/open.js';
 import { createCoverageCounter, type CoverageCounter } from '../coverage/count.js';
 import type { Coverage } from '../coverage/coverage.js';
 import { checkIds } from '../engine/evaluate.js';
 import { createPassState, forwardPass, layOut, type PassEvent } from '../engine/layer-pass.js';
+import { memoryEstimate } from '../engine/memory.js';
+import { planSpill, storeNames } from '../engine/spill.js';
 import { startModelLanes, type LaneOptions } from '../engine/lanes.js';
 import { planModel } from '../model/registry.js';
 import type { Sequence } from '../mix/sequence.js';
@@ -14,6 +19,8 @@ export interface AuditOptions extends LaneOptions {
   readonly floors?: Readonly<Record<string, number>>;
   /** Keep every sequence's own counts, for balancing. */
   readonly perSequence?: boolean;
+  /** Bytes of memory to stay within; what does not fit goes to a temporary folder. */
+  readonly memory?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -33,13 +40,18 @@ export async function* auditSequences(options: AuditOptions): AsyncGenerator<Pas
   checkIds(new Int32Array(layout.ids), plan);
   if (plan.layers.some(({ feedForward }) => feedForward.kind === 'moe')) {
     const lanes = await startModelLanes(model, options);
+    const estimate = memoryEstimate(plan, null, { tokens: layout.tokens, lanes: lanes.count, streams: 1 });
+    const folder = join(tmpdir(), `evenkeel-audit-${process.pid}`);
     try {
-      for await (const event of forwardPass(lanes, plan, createPassState(plan, layout, lanes.count), options.signal)) {
+      const spill = planSpill(folder, options.memory ?? null, estimate, storeNames(lanes.count, 1));
+      const state = createPassState(plan, layout, lanes.count, spill.path);
+      for await (const event of forwardPass(lanes, plan, state, options.signal)) {
         if (event.kind === 'routing') counter.add(event.batch);
         yield event;
       }
     } finally {
       await lanes.close();
+      rmSync(folder, { recursive: true, force: true });
     }
   }
   return { coverage: counter.finish({ model: { path: model, architecture: plan.architecture } }), counter };

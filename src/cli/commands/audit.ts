@@ -10,7 +10,7 @@ import { renderHtml } from '../../report/html.js';
 import { renderTerminal } from '../../report/terminal.js';
 import type { ReportData } from '../../report/report-data.js';
 import { interruption } from '../exit.js';
-import { parseFloors, print, printJson, progressOf, terminalStyle, wholeNumber } from '../options.js';
+import { memoryBudget, parseFloors, print, printJson, progressOf, terminalStyle, wholeNumber } from '../options.js';
 import type { Progress } from '../progress.js';
 import { readSequences } from '../samples.js';
 import { writeReport } from '../written.js';
@@ -24,6 +24,7 @@ interface AuditCommandOptions {
   readonly sequenceLength: number;
   readonly assume?: string;
   readonly lanes?: number;
+  readonly memory?: number;
   readonly json: boolean;
 }
 
@@ -39,6 +40,7 @@ export function auditCommand(): Command {
     .option('--sequence-length <n>', 'window length for files of samples', wholeNumber(2), 2048)
     .option('--assume <family>', 'use this model family whatever config.json says')
     .option('--lanes <n>', 'worker threads', wholeNumber(1))
+    .option('--memory <gib>', 'stay within this much memory; hidden states that do not fit go to disk', memoryBudget)
     .option('--json', 'coverage.json on stdout', false)
     .addHelpText(
       'after',
@@ -57,6 +59,7 @@ export function auditCommand(): Command {
         floors: languages,
         assume: options.assume,
         lanes: options.lanes,
+        memory: options.memory,
         signal: interruption.signal,
       });
       let result: AuditResult;

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
+import type { QuantizeSettings } from '../../engine/quantize-settings.js';
 import { openCheckpoint } from '../../checkpoint/open.js';
 import type { Runtime } from '../../checkpoint/runtime-limits.js';
 import { CheckFailedError, InputError } from '../../errors.js';
@@ -16,6 +17,7 @@ import {
 } from '../../pipeline/quantize.js';
 import { quantizationResult } from '../../pipeline/quantization-result.js';
 import { checkRuntimes, limitsOf } from '../../pipeline/runtimes.js';
+import { estimateQuantization } from '../../pipeline/estimate.js';
 import { quantizeSettings } from '../../pipeline/settings.js';
 import { loadRecipe } from '../../recipe/load.js';
 import type { Recipe } from '../../recipe/recipe.js';
@@ -25,7 +27,17 @@ import { VERSION } from '../../version.js';
 import type { ReportData } from '../../report/report-data.js';
 import { renderTerminal } from '../../report/terminal.js';
 import { interruption } from '../exit.js';
-import { collect, collectRuntime, print, printJson, progressOf, terminalStyle, wholeNumber } from '../options.js';
+import { estimateText } from '../estimate-text.js';
+import {
+  collect,
+  collectRuntime,
+  memoryBudget,
+  print,
+  printJson,
+  progressOf,
+  terminalStyle,
+  wholeNumber,
+} from '../options.js';
 import { downloadProgress, type Progress } from '../progress.js';
 import { writeReport } from '../written.js';
 import { balanceWithProgress, buildWithProgress, mixFolderOf } from './build.js';
@@ -38,6 +50,8 @@ interface QuantizeCommandOptions {
   readonly strict: boolean;
   readonly assume?: string;
   readonly lanes?: number;
+  readonly memory?: number;
+  readonly dryRun: boolean;
   readonly target: readonly Runtime[];
   readonly json: boolean;
 }
@@ -54,6 +68,8 @@ export function quantizeCommand(): Command {
     .option('--strict', 'exit with 3 when the mix leaves something under its floor', false)
     .option('--assume <family>', 'use this model family whatever config.json says')
     .option('--lanes <n>', 'worker threads', wholeNumber(1))
+    .option('--memory <gib>', 'stay within this much memory; hidden states that do not fit go to disk', memoryBudget)
+    .option('--dry-run', 'only say what would be quantized and what time, memory and disk it would take here', false)
     .option(
       '--target <runtime>',
       "vllm, sglang or transformers must load the checkpoint; repeatable, in place of the recipe's",
@@ -86,6 +102,7 @@ async function quantize(recipe: Recipe, options: QuantizeCommandOptions, progres
   for (const warning of checkRuntimes(targets, limitsOf(checkpoint, planModel(checkpoint, options.assume), settings)))
     progress.note(warning);
   checkpoint.close();
+  if (options.dryRun) return dryRun(recipe, model, settings, options, progress);
   const { mix: drawn, tokenizer } = await buildWithProgress(recipe.mix, model, recipe.balance.pool, progress);
   const mix = await balanceWithProgress(drawn, recipe, model, options, progress);
   const mixFolder = mixFolderOf(recipe);
@@ -99,6 +116,7 @@ async function quantize(recipe: Recipe, options: QuantizeCommandOptions, progres
     existing: options.resume ? 'resume' : options.replace ? 'replace' : 'refuse',
     assume: options.assume,
     lanes: options.lanes,
+    memory: options.memory,
     signal: interruption.signal,
   };
   interruption.advice = `Go on with: evenkeel quantize ${recipe.file} --resume`;
@@ -145,6 +163,41 @@ async function quantize(recipe: Recipe, options: QuantizeCommandOptions, progres
   }
   if (options.strict && outcome.coverage.verdict === 'fail')
     throw new CheckFailedError('the mix is under its floor (--strict)');
+}
+
+/** Prints the estimate; a run that would not fit is bad input. */
+async function dryRun(
+  recipe: Recipe,
+  model: string,
+  settings: QuantizeSettings,
+  { assume, lanes, memory, json }: QuantizeCommandOptions,
+  progress: Progress,
+): Promise<void> {
+  const { sequenceLength } = recipe.mix;
+  const tokens = recipe.mix.tokens ?? (await tokensOfMix(recipe, model, progress));
+  progress.stage('probe this machine');
+  const { output } = recipe;
+  const estimate = await estimateQuantization({
+    model,
+    settings,
+    tokens,
+    sequenceLength,
+    output,
+    assume,
+    lanes,
+    memory,
+  });
+  progress.end();
+  if (json) printJson(estimate);
+  else print(estimateText(estimate));
+  if (estimate.shortages.length > 0)
+    throw new InputError(`quantize '${model}': it would not fit: ${estimate.shortages.join('; ')}`);
+}
+
+/** A mix without a budget is as large as its sources: only building it tells. */
+async function tokensOfMix(recipe: Recipe, model: string, progress: Progress): Promise<number> {
+  const { mix } = await buildWithProgress(recipe.mix, model, recipe.balance.pool, progress);
+  return mix.sequences.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
 }
 
 function reportData(
