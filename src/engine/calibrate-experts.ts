@@ -41,6 +41,9 @@ export async function calibrateExperts(
   job.sample.forEach((token, i) => input.read(token, 1, sampled, i * width));
   const ones = new Float32Array(job.sample.length).fill(1);
   const results: ExpertResult[] = [];
+  const downEdges = new Set(
+    model.plan.layers[job.layer]!.edges.flatMap(({ tap, readers }) => (tap === 'expert-down' ? readers : [])),
+  );
   lane.kept.clear();
   for (const e of job.experts) {
     const plan = moe.experts[e]!;

@@ -1,3 +1,4 @@
+import { withMappedEdges } from '../awq/mapped-edges.js';
 import { outputFormat } from './output-format.js';
 import { prepareGram, quantizeWeight, type PreparedGram } from '../awq/quantize-weight.js';
 import { rowsPerLinear, scaleLosses, type InputStatistics } from '../awq/scale-search.js';
@@ -34,7 +35,14 @@ interface CalibratedExpert {
 }
 
 export function createQuantizeLane(model: LaneModel, settings: QuantizeSettings): QuantizeLane {
-  return { model, settings, targets: chooseTargets(model.plan, settings), kept: new Map(), drifted: new Map() };
+  const plan = withMappedEdges(model.plan, settings.mappings);
+  return {
+    model: { ...model, plan },
+    settings,
+    targets: chooseTargets(plan, settings),
+    kept: new Map(),
+    drifted: new Map(),
+  };
 }
 
 export function findLinears(lane: QuantizeLane, layer: number, modules: readonly string[]): Linear[] {

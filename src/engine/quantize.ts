@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { withMappedEdges } from '../awq/mapped-edges.js';
 import { chooseTargets, type Targets } from '../awq/targets.js';
 import { openCheckpoint, type Checkpoint } from '../checkpoint/open.js';
 import type { RunKey } from '../checkpoint/journal.js';
@@ -57,7 +58,7 @@ export type QuantizeEvent =
 export async function* quantizeModel(options: QuantizeOptions): AsyncGenerator<QuantizeEvent> {
   const { settings, output, signal } = options;
   const checkpoint = openCheckpoint(options.model);
-  const plan = planModel(checkpoint, options.assume);
+  const plan = withMappedEdges(planModel(checkpoint, options.assume), settings.mappings);
   const targets = chooseTargets(plan, settings);
   const format = outputFormat(settings.format);
   const outputPlan = planOutput(checkpoint, plan, targets, format, settings.scaleDtype);

@@ -94,6 +94,12 @@ function lastRows({ outFeatures }: Linear, { inFeatures }: Linear): { readonly f
   return { from: outFeatures - inFeatures, to: outFeatures };
 }
 
+/** An edge by its modules' names: what absorbs 1/s, and the Linears whose inputs take s. */
+export function edgeNames({ source, readers }: SmoothingEdge): { smooth: string; readers: readonly string[] } {
+  const smooth = source.kind === 'norm' ? source.norm.weight.replace(/\.weight$/, '') : source.linear.module;
+  return { smooth, readers: readers.map(({ module }) => module) };
+}
+
 /** What each output row of an edge's source Linear is divided by: s on the rows that feed the readers, 1 elsewhere. */
 export function rowDivisors(
   { linear, rows }: Extract<SmoothingEdge['source'], { kind: 'linear' }>,

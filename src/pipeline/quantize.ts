@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { withMappedEdges } from '../awq/mapped-edges.js';
 import { chooseTargets, type Targets } from '../awq/targets.js';
 import { openCheckpoint, type Checkpoint } from '../checkpoint/open.js';
 import { verifyCheckpoint } from '../checkpoint/verify/verify.js';
@@ -134,7 +135,7 @@ export async function* verifyOutput(
   assume?: string,
 ): AsyncGenerator<string, readonly Finding[]> {
   const checkpoint = openCheckpoint(model);
-  const plan = planModel(checkpoint, assume);
+  const plan = withMappedEdges(planModel(checkpoint, assume), settings?.mappings ?? null);
   const targets = settings === null ? targetsOfOutput(plan, output) : chooseTargets(plan, settings);
   const how = correspondence(checkpoint, plan, targets);
   checkpoint.close();

@@ -21,6 +21,7 @@ export function quantizeSettings(recipe: QuantizeRecipe, checkpoint: Checkpoint)
     overrides: recipe.groups,
     format: recipe.format,
     shrinkage: shrinkage(recipe),
+    mappings: recipe.mappings?.map(({ smoothLayer, balanceLayers }) => ({ smoothLayer, balanceLayers })) ?? null,
     search: { ...DEFAULT_SEARCH, grid: recipe.grid, duoScaling: recipe.duoScaling, signedScales: recipe.signedScales },
     followDrift: recipe.rounding === 'gptq' && recipe.followDrift,
     rounding: {

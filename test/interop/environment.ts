@@ -7,24 +7,29 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-const REQUIREMENTS = fileURLToPath(new URL('./requirements.txt', import.meta.url));
-const FOLDER = fileURLToPath(new URL('../../.venv/interop', import.meta.url));
+export interface Environment {
+  /** Its folder's name under `.venv`. */
+  readonly name: string;
+  readonly requirements: URL;
+  /** Environment variable that names another Python which has the requirements. */
+  readonly variable: string;
+}
 
 /**
- * The Python that has transformers and compressed-tensors as `requirements.txt` pins them: a virtual environment of the
- * repository's own, made once and again whenever the requirements change. A package that cannot be had is an error, not
- * a reason to test less. `EVENKEEL_INTEROP_PYTHON` names another Python that has them.
+ * A Python that has what a requirements file pins: a virtual environment of the repository's own, made once and again
+ * whenever the requirements change. A package that cannot be had is an error, not a reason to test less.
  */
-export async function interopPython(): Promise<string> {
-  const given = process.env['EVENKEEL_INTEROP_PYTHON'];
+export async function pythonWith({ name, requirements, variable }: Environment): Promise<string> {
+  const given = process.env[variable];
   if (given !== undefined) return given;
-  const python = join(FOLDER, 'bin', 'python');
-  const stamp = join(FOLDER, 'requirements.sha256');
-  const wanted = createHash('sha256').update(readFileSync(REQUIREMENTS)).digest('hex');
+  const folder = fileURLToPath(new URL(`../../.venv/${name}`, import.meta.url));
+  const python = join(folder, 'bin', 'python');
+  const stamp = join(folder, 'requirements.sha256');
+  const wanted = createHash('sha256').update(readFileSync(requirements)).digest('hex');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return python;
-  rmSync(FOLDER, { recursive: true, force: true });
-  await run('python3', ['-m', 'venv', FOLDER]);
-  await run(python, ['-m', 'pip', 'install', '--quiet', '--no-input', '--requirement', REQUIREMENTS]);
+  rmSync(folder, { recursive: true, force: true });
+  await run('python3', ['-m', 'venv', folder]);
+  await run(python, ['-m', 'pip', 'install', '--quiet', '--no-input', '--requirement', fileURLToPath(requirements)]);
   // Written last, so that an installation that was cut off is begun anew.
   writeFileSync(stamp, wanted);
   return python;

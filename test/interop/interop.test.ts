@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadTokenizer } from '../../src/text/load-tokenizer.js';
 import { folder, FOLDERS } from '../model/folders.js';
-import { interopPython } from './environment.js';
+import { pythonWith } from './environment.js';
 import { quantizeFolder, withLogits, type Case } from './quantized.js';
 
 const run = promisify(execFile);
@@ -73,7 +73,11 @@ describe('transformers and compressed-tensors load what was written', { timeout:
   let results: Readonly<Record<string, Loaded>> = {};
 
   beforeAll(async () => {
-    const python = await interopPython();
+    const python = await pythonWith({
+      name: 'interop',
+      requirements: new URL('./requirements.txt', import.meta.url),
+      variable: 'EVENKEEL_INTEROP_PYTHON',
+    });
     const cases: Case[] = [await quantizeShipped(directory)];
     for (const [name, [model, quantize]] of Object.entries({ ...CASES, ...REFUSED }))
       cases.push(await quantizeFolder(name, folder(model), quantize, directory));

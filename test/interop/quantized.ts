@@ -65,7 +65,8 @@ export async function withLogits(
   }
 }
 
-function randomSequences(vocabularySize: number): Sequence[] {
+/** Token ids at random, the same in every run. */
+export function randomSequences(vocabularySize: number): Sequence[] {
   let state = 1;
   const next = (): number => (state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0) / 2 ** 32;
   return Array.from({ length: SEQUENCES }, (_, i) => ({

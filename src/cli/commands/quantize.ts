@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import type { QuantizeSettings } from '../../engine/quantize-settings.js';
 import { openCheckpoint } from '../../checkpoint/open.js';
 import type { Runtime } from '../../checkpoint/runtime-limits.js';
-import { CheckFailedError, InputError } from '../../errors.js';
+import { CheckFailedError, formatLocation, InputError } from '../../errors.js';
 import { writeMix } from '../../mix/write.js';
 import { planModel } from '../../model/registry.js';
 import { modelFolder } from '../../pipeline/model-folder.js';
@@ -15,6 +15,7 @@ import {
   type QuantizeJob,
   type QuantizeOutcome,
 } from '../../pipeline/quantize.js';
+import { mappingNotes } from '../../pipeline/mappings.js';
 import { quantizationResult } from '../../pipeline/quantization-result.js';
 import { checkRuntimes, limitsOf } from '../../pipeline/runtimes.js';
 import { estimateQuantization } from '../../pipeline/estimate.js';
@@ -99,8 +100,10 @@ async function quantize(recipe: Recipe, options: QuantizeCommandOptions, progres
   const checkpoint = openCheckpoint(model);
   const settings = quantizeSettings(recipe.quantize, checkpoint);
   const targets = options.target.length > 0 ? options.target : recipe.quantize.runtimes;
-  for (const warning of checkRuntimes(targets, limitsOf(checkpoint, planModel(checkpoint, options.assume), settings)))
-    progress.note(warning);
+  const plan = planModel(checkpoint, options.assume);
+  for (const { message, location } of mappingNotes(plan, recipe.quantize.mappings ?? []))
+    progress.note(`${formatLocation(location)}: ${message}`);
+  for (const warning of checkRuntimes(targets, limitsOf(checkpoint, plan, settings))) progress.note(warning);
   checkpoint.close();
   if (options.dryRun) return dryRun(recipe, model, settings, options, progress);
   const { mix: drawn, tokenizer } = await buildWithProgress(recipe.mix, model, recipe.balance.pool, progress);
