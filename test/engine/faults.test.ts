@@ -117,8 +117,9 @@ describe('a run that is disturbed', { timeout: TIMEOUT }, () => {
   it('with its memory cut off, ends without anything that looks finished, and can be resumed', async () => {
     const job = { model: MODEL, output: output('starved') };
     const result = spawnSync('prlimit', ['--data=215000000', ...childCommand(job)], { encoding: 'utf8' });
+    // Where memory runs out first, in V8 or in an allocation of ours, depends on the machine: the process may abort before
+    // it can say a word. What it leaves behind may not depend on that.
     expect(result.stdout).not.toMatch(/^finished$/m);
-    expect(result.stdout).toMatch(/^error InputError run out of memory/m);
     expect(looksFinished(job.output)).toBe(false);
     const resumed = await quantizeInProcess({ ...job, existing: 'resume' });
     expect(resumed.lines.at(-1)).toBe('finished');
