@@ -12,6 +12,8 @@ export interface ChildJob {
   readonly existing?: 'refuse' | 'resume' | 'replace';
   readonly rounding?: 'nearest' | 'gptq';
   readonly tokens?: number;
+  readonly length?: number;
+  readonly lanes?: number;
   /** Bytes. */
   readonly memory?: number;
 }
