@@ -20,8 +20,8 @@ export interface DivergenceJob {
 }
 
 /** Values of one logits matrix: rows × vocabulary span. */
-const LOGIT_VALUES = 16 * 2 ** 20;
-const ROWS = 256;
+const LOGIT_VALUES = 4 * 2 ** 20;
+const ROWS = 128;
 
 export async function divergence(model: LaneModel, job: DivergenceJob): Promise<Handled> {
   const otherCheckpoint = job.other === model.checkpoint.directory ? model.checkpoint : openCheckpoint(job.other);

@@ -12,7 +12,7 @@ export interface BatchLimits {
   readonly scores: number;
 }
 
-export const DEFAULT_BATCH_LIMITS: BatchLimits = { rows: 4096, scores: 16 * 2 ** 20 };
+export const DEFAULT_BATCH_LIMITS: BatchLimits = { rows: 2048, scores: 4 * 2 ** 20 };
 
 /**
  * Groups sequences by length so that little is padded. The result depends on the lengths alone, not on the number of
