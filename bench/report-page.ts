@@ -1,27 +1,61 @@
 /**
- * Opens a report in headless Chromium, from file://: the script must come to its end, and the page is photographed at two
- * widths. Run: node --import tsx bench/report-page.ts OUTPUT_FOLDER [report.html] (needs `chromium` on the path)
+ * Opens a report in headless Chromium, from file://, at the width of a phone and of a desk, light, dark and printed: the
+ * script must come to its end, no map may stay empty, nothing may stick out sideways. Leaves
+ * a picture of each. Run: node --import tsx bench/report-page.ts [OUTPUT_FOLDER] [report.html] (needs `chromium`)
  */
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { renderHtml } from '../src/report/html.js';
 import { sampleCoverage, sampleEvaluation, sampleFixes, sampleQuantization } from '../test/report/sample-data.js';
+import { openTab } from './chromium.js';
 
 const [, , output = 'out/report-page', given] = process.argv;
 mkdirSync(output, { recursive: true });
 const page = given === undefined ? samplePage() : resolve(given);
-const dom = chromium('--dump-dom').stdout;
-if (!/<html[^>]* data-ready="yes"/.test(dom)) throw new Error(`the script of '${page}' did not come to its end`);
-if (/<output[^>]*><\/output>/.test(dom)) throw new Error(`a heat map of '${page}' stayed empty`);
-for (const [width, height] of [
-  [1200, 3600],
-  [500, 5000],
-] as const) {
-  const path = join(resolve(output), `report-${width}.png`);
-  chromium(`--window-size=${width},${height}`, `--screenshot=${path}`, '--hide-scrollbars');
-  console.log(path);
+const tab = await openTab();
+try {
+  for (const width of [400, 1280]) {
+    for (const theme of ['light', 'dark']) await photograph(width, theme, `${width}-${theme}`);
+  }
+  const { data } = await tab.send('Page.printToPDF', { printBackground: true });
+  const pdf = join(output, 'report.pdf');
+  writeFileSync(pdf, Buffer.from(data as string, 'base64'));
+  console.log(pdf);
+} finally {
+  await tab.close();
+}
+
+async function photograph(width: number, theme: string, name: string): Promise<void> {
+  await tab.send('Emulation.setDeviceMetricsOverride', {
+    width,
+    height: 900,
+    deviceScaleFactor: width < 600 ? 2 : 1,
+    mobile: width < 600,
+  });
+  await tab.send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: theme }] });
+  await tab.send('Page.navigate', { url: pathToFileURL(page).href });
+  const ready = `new Promise((done) => {
+    const look = () => document.documentElement?.dataset.ready === 'yes' ? done(true) : setTimeout(look, 20);
+    look();
+    setTimeout(() => done(false), 10000);
+  })`;
+  if ((await tab.evaluate(ready)) !== true) throw new Error(`the script of '${page}' did not come to its end`);
+  const empty = await tab.evaluate(
+    `[...document.querySelectorAll('figure.map output')].filter((o) => o.textContent === '').length`,
+  );
+  if (empty !== 0) throw new Error(`${String(empty)} heat maps of '${page}' stayed empty`);
+  const wide = await tab.evaluate('document.documentElement.scrollWidth - innerWidth');
+  if (Number(wide) > 0) throw new Error(`at ${width} pixels, '${page}' sticks out by ${String(wide)}`);
+  for (const [part, captureBeyondViewport] of [
+    ['', true],
+    ['-first', false],
+  ] as const) {
+    const { data } = await tab.send('Page.captureScreenshot', { captureBeyondViewport });
+    const path = join(output, `report-${name}${part}.png`);
+    writeFileSync(path, Buffer.from(data as string, 'base64'));
+    console.log(path);
+  }
 }
 
 function samplePage(): string {
@@ -37,29 +71,4 @@ function samplePage(): string {
   });
   writeFileSync(path, html);
   return path;
-}
-
-function chromium(...flags: string[]) {
-  const profile = mkdtempSync(join(tmpdir(), 'evenkeel-chromium-'));
-  try {
-    const run = spawnSync(
-      'chromium',
-      [
-        '--headless',
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-background-networking',
-        '--virtual-time-budget=5000',
-        `--user-data-dir=${profile}`,
-        ...flags,
-        `file://${page}`,
-      ],
-      { encoding: 'utf8', maxBuffer: 2 ** 28 },
-    );
-    if (run.status !== 0)
-      throw new Error(`chromium ended with ${run.status ?? String(run.error)}: ${run.stderr.slice(-500)}`);
-    return run;
-  } finally {
-    rmSync(profile, { recursive: true, force: true });
-  }
 }

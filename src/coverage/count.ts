@@ -1,20 +1,20 @@
 import type { SparseCounts } from '../mix/balance-counts.js';
-import { type Sequence, sampleKey } from '../mix/sequence.js';
+import type { Sequence } from '../mix/sequence.js';
 import { describeCoverage } from './describe.js';
 import type { Coverage, CoverageModel } from './coverage.js';
-import { groupBy } from './groups.js';
+import type { Floors } from './floors.js';
 import { bitWords, createLayerCounts, foldSamples, GATE_UNIT, type LayerCounts } from './layer-counts.js';
+import { groupMix } from './mix-groups.js';
 import type { RoutingBatch } from './routing.js';
-import { saturationBins } from './saturation.js';
 import { createSparseRouting } from './sparse-routing.js';
 
 export interface CoverageCounterOptions {
   /** The audited sequences; `RoutingBatch.sequenceOf` points into them. */
   readonly sequences: readonly Sequence[];
-  /** Least routed tokens of every cell; in a dense model, least tokens of every language. */
+  /** Least routed tokens of every cell; in a dense model, least tokens of every language and channel. */
   readonly floor: number;
-  /** Language → least tokens of that language in the mix. */
-  readonly floors?: Readonly<Record<string, number>>;
+  /** Least tokens of a language or channel of the mix, least median length of its sequences. */
+  readonly floors?: Floors;
   /** Keep every sequence's own counts too, for balanced selection and the routing cache. */
   readonly perSequence?: boolean;
 }
@@ -36,15 +36,10 @@ export interface CoverageCounter {
  */
 export function createCoverageCounter(options: CoverageCounterOptions): CoverageCounter {
   const { sequences } = options;
-  const lengths = Int32Array.from(sequences, ({ inputIds }) => inputIds.length);
+  const groups = groupMix(sequences);
+  const { lengths, samples } = groups;
+  const words = bitWords(samples.names.length);
   const tokens = lengths.reduce((sum, length) => sum + length, 0);
-  const samples = groupBy(sequences, sampleKey);
-  const languages = groupBy(sequences, ({ language }) => language);
-  const categories = groupBy(sequences, ({ category }) => category);
-  const sources = groupBy(sequences, ({ source }) => source);
-  const bins = saturationBins(lengths);
-  const groupings = [languages.of, categories.of, sources.of, bins.of];
-  const groupSizes = [languages.names.length, categories.names.length, sources.names.length, bins.bins];
   const sparse = options.perSequence === true ? createSparseRouting(lengths) : null;
   const layers = new Map<number, LayerCounts>();
   let run = createRun(0);
@@ -52,7 +47,7 @@ export function createCoverageCounter(options: CoverageCounterOptions): Coverage
   const countsOf = (batch: RoutingBatch): LayerCounts => {
     let counts = layers.get(batch.layer);
     if (counts === undefined) {
-      counts = createLayerCounts(batch, groupSizes, samples.names.length);
+      counts = createLayerCounts(batch, groups.sizes, samples.names.length);
       layers.set(batch.layer, counts);
     }
     if (counts.experts !== batch.experts || counts.topK !== batch.topK) {
@@ -64,7 +59,7 @@ export function createCoverageCounter(options: CoverageCounterOptions): Coverage
 
   /** Adds the tokens [from, to) of a batch, all of one sequence. */
   const addRun = (counts: LayerCounts, batch: RoutingBatch, sequence: number, from: number, to: number): void => {
-    const { experts, topK, gateUnits, channels } = counts;
+    const { experts, topK, channels } = counts;
     const { chosen, weights, positionOf } = batch;
     const sequenceChannels = sequences[sequence]!.channels;
     let touched = 0;
@@ -75,27 +70,46 @@ export function createCoverageCounter(options: CoverageCounterOptions): Coverage
         if (!(expert >= 0 && expert < experts)) {
           throw new Error(`count layer ${batch.layer}: expert ${expert} chosen of ${experts}`);
         }
+        const units = Math.round(weights[slot]! / GATE_UNIT);
         const before = run.routed[expert]!;
         if (before === 0) run.touched[touched++] = expert;
         run.routed[expert] = before + 1;
-        gateUnits[expert]! += Math.round(weights[slot]! / GATE_UNIT);
-        channels[channelRow + expert]! += 1;
+        run.gateUnits[expert]! += units;
+        channels.routed[channelRow + expert]! += 1;
+        channels.gateUnits[channelRow + expert]! += units;
       }
     }
     const sample = samples.of[sequence]!;
     const [word, bit] = [sample >>> 5, 1 << (sample & 31)];
-    const words = bitWords(samples.names.length);
-    const perGroup = groupings.map((of) => of[sequence]! * experts);
+    const rows = groups.of.map((of) => of[sequence]! * experts);
     for (let i = 0; i < touched; i++) {
       const expert = run.touched[i]!;
-      const routed = run.routed[expert]!;
+      const [routed, units] = [run.routed[expert]!, run.gateUnits[expert]!];
       run.counts[i] = routed;
       run.routed[expert] = 0;
+      run.gateUnits[expert] = 0;
       counts.routed[expert]! += routed;
+      counts.gateUnits[expert]! += units;
       counts.seen![expert * words + word]! |= bit;
-      for (let g = 0; g < perGroup.length; g++) counts.groups[g]![perGroup[g]! + expert]! += routed;
+      for (let g = 0; g < rows.length; g++) {
+        const table = counts.groups[g]!;
+        table.routed[rows[g]! + expert]! += routed;
+        table.gateUnits[rows[g]! + expert]! += units;
+      }
     }
     sparse?.add(batch.layer, sequence, run.touched, run.counts, touched);
+  };
+
+  /** The layers in rising order. */
+  const completeLayers = (): LayerCounts[] => {
+    const rising = [...layers.values()].sort((a, b) => a.layer - b.layer);
+    for (const counts of rising) {
+      if (counts.tokens !== tokens) {
+        throw new Error(`finish coverage: layer ${counts.layer} saw ${counts.tokens} of ${tokens} tokens`);
+      }
+      foldSamples(counts, groups.ofSample);
+    }
+    return rising;
   };
 
   return {
@@ -117,7 +131,7 @@ export function createCoverageCounter(options: CoverageCounterOptions): Coverage
         }
         addRun(counts, batch, sequence, from, to);
       }
-      if (counts.tokens === tokens) foldSamples(counts);
+      if (counts.tokens === tokens) foldSamples(counts, groups.ofSample);
     },
     addForced(layer, forced) {
       const counts = layers.get(layer);
@@ -127,22 +141,13 @@ export function createCoverageCounter(options: CoverageCounterOptions): Coverage
     },
     finish({ model }) {
       const { floor, floors = {} } = options;
-      return describeCoverage({
-        model,
-        sequences,
-        floor,
-        floors,
-        samples: samples.names.length,
-        layers: completeLayers(layers, tokens),
-        groupings: { languages, categories, sources },
-        bins,
-      });
+      return describeCoverage({ model, groups, floor, floors, layers: completeLayers(), detail: 'tokens' });
     },
     sparseCounts() {
       if (sparse === null) throw new Error('sparse counts were not asked for: pass perSequence');
       const firstCell = new Map<number, number>();
       let cells = 0;
-      for (const { layer, experts } of completeLayers(layers, tokens)) {
+      for (const { layer, experts } of completeLayers()) {
         firstCell.set(layer, cells);
         cells += experts;
       }
@@ -151,25 +156,19 @@ export function createCoverageCounter(options: CoverageCounterOptions): Coverage
   };
 }
 
-/** The layers in rising order. */
-function completeLayers(layers: ReadonlyMap<number, LayerCounts>, tokens: number): LayerCounts[] {
-  const rising = [...layers.values()].sort((a, b) => a.layer - b.layer);
-  for (const counts of rising) {
-    if (counts.tokens !== tokens) {
-      throw new Error(`finish coverage: layer ${counts.layer} saw ${counts.tokens} of ${tokens} tokens`);
-    }
-    foldSamples(counts);
-  }
-  return rising;
-}
-
 /** Scratch for one sequence's stretch of a batch. */
 interface Run {
   readonly routed: Uint32Array;
+  readonly gateUnits: Float64Array;
   readonly touched: Int32Array;
   readonly counts: Uint32Array;
 }
 
 function createRun(experts: number): Run {
-  return { routed: new Uint32Array(experts), touched: new Int32Array(experts), counts: new Uint32Array(experts) };
+  return {
+    routed: new Uint32Array(experts),
+    gateUnits: new Float64Array(experts),
+    touched: new Int32Array(experts),
+    counts: new Uint32Array(experts),
+  };
 }

@@ -9,6 +9,8 @@ export interface Coverage {
   readonly model: CoverageModel;
   /** Set when another tool counted: what it did not count is empty, null or 0 (see each field). */
   readonly imported?: { readonly format: 'imatrix' | 'moe.html'; readonly path: string };
+  /** Set when only the sequences' beginnings were run: all routed tokens are then estimates. */
+  readonly estimate?: CoverageEstimate;
   /** 0 when unknown. */
   readonly tokens: number;
   readonly sequences: number;
@@ -18,6 +20,10 @@ export interface Coverage {
   readonly floor: number;
   /** Language → least tokens of that language in the mix. */
   readonly languageFloors: Readonly<Record<string, number>>;
+  /** Channel → least tokens of that channel in the mix. */
+  readonly channelFloors: Readonly<Partial<Record<Channel, number>>>;
+  /** Least median of tokens per sequence; null when none was set. */
+  readonly lengthFloor: number | null;
   readonly lengths: Lengths;
   /** Layers with experts, rising; empty for a dense model. */
   readonly layers: readonly LayerCoverage[];
@@ -39,6 +45,23 @@ export interface Coverage {
 export interface CoverageModel {
   readonly path: string;
   readonly architecture: string;
+}
+
+/** How far estimated counts can be trusted. */
+export interface CoverageEstimate {
+  /** Tokens run of every sequence at most. */
+  readonly prefix: number;
+  /** Sequences drawn at random that were run whole besides: they show what beginnings miss. */
+  readonly pilot: number;
+  /** Tokens that went through the model. */
+  readonly tokensRun: number;
+  /** Of the intervals, cell by cell: 0.95. */
+  readonly confidence: number;
+  /** Bounds of the routed tokens, one row of [experts] for each of `layers`. */
+  readonly low: readonly (readonly number[])[];
+  readonly high: readonly (readonly number[])[];
+  /** Cells that may be above or under the floor. */
+  readonly open: number;
 }
 
 /** Tokens per sequence. */
@@ -84,11 +107,16 @@ export interface GroupCoverage {
   readonly channels: Readonly<Partial<Record<Channel, number>>>;
   /** Routed tokens, one row of [experts] for each of `layers`. */
   readonly routed: readonly (readonly number[])[];
+  /** Distinct samples behind each cell, and Σ of routing weights, in rows as `routed`; [] when unknown. */
+  readonly cellSamples: readonly (readonly number[])[];
+  readonly gateMass: readonly (readonly number[])[];
 }
 
 export interface ChannelCoverage {
   readonly tokens: number;
+  /** Both in rows as a group's; [] when unknown. */
   readonly routed: readonly (readonly number[])[];
+  readonly gateMass: readonly (readonly number[])[];
 }
 
 /** Over all cells; `sigma`, `cv`, `gini` and `entropy` are means over layers. All zero (entropy 1) without cells. */
@@ -148,4 +176,9 @@ export interface SaturationPoint {
 
 export type CoverageFailure =
   | { readonly kind: 'cells'; readonly cells: number; readonly floor: number }
-  | { readonly kind: 'language'; readonly language: string; readonly tokens: number; readonly floor: number };
+  /** Estimates that span the floor. */
+  | { readonly kind: 'open'; readonly cells: number; readonly floor: number }
+  | { readonly kind: 'language'; readonly language: string; readonly tokens: number; readonly floor: number }
+  | { readonly kind: 'channel'; readonly channel: Channel; readonly tokens: number; readonly floor: number }
+  /** Half of the sequences are shorter than the floor. */
+  | { readonly kind: 'length'; readonly median: number; readonly floor: number };

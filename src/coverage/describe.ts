@@ -2,50 +2,56 @@ import { CHANNELS, type Channel, type Sequence } from '../mix/sequence.js';
 import { channelIndex } from '../text/channel.js';
 import { balanceOf, medianOf, summarize } from './balance-metrics.js';
 import type { ChannelCoverage, Coverage, CoverageModel, GroupCoverage, LayerCoverage, Lengths } from './coverage.js';
+import { splitFloors, type Floors } from './floors.js';
 import { type Grouping, tallyGroups } from './groups.js';
 import { GATE_UNIT, type LayerCounts } from './layer-counts.js';
+import { GROUPING, type MixGroups } from './mix-groups.js';
 import { createSaturationCurve, type SaturationBins } from './saturation.js';
 import { findFailures } from './verdict.js';
 import { countFragile, findWorst } from './weak-cells.js';
 
-/** Positions of the groupings in `LayerCounts.groups`. */
-const [LANGUAGES, CATEGORIES, SOURCES, BINS] = [0, 1, 2, 3];
-
 export interface CountedRouting {
   readonly model: CoverageModel;
-  readonly sequences: readonly Sequence[];
-  readonly samples: number;
+  readonly groups: MixGroups;
   readonly floor: number;
-  readonly floors: Readonly<Record<string, number>>;
+  readonly floors: Floors;
   /** Complete, in rising order. */
   readonly layers: readonly LayerCounts[];
-  readonly groupings: Readonly<Record<'languages' | 'categories' | 'sources', Grouping>>;
-  readonly bins: SaturationBins;
+  readonly detail: Detail;
 }
+
+/** What was counted: everything; sums of whole sequences, without gate mass and channels; or estimates of these. */
+export type Detail = 'tokens' | 'sequences' | 'estimates';
 
 /** Puts the counts into the words of `coverage.json`. */
 export function describeCoverage(counted: CountedRouting): Coverage {
-  const { sequences, layers, floor, floors, groupings, bins } = counted;
+  const { layers, floor, floors, groups, detail } = counted;
+  const { sequences, bins } = groups;
   const totals = layers.map(({ routed }) => routed);
-  const languages = describeGroups(sequences, groupings.languages, layers, LANGUAGES);
-  const sources = describeGroups(sequences, groupings.sources, layers, SOURCES);
-  const described = layers.map(describeLayer);
-  const tokens = sequences.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
-  const failures = findFailures({ layers: described, languages, floor, floors });
+  const describeGroups = (kind: 'languages' | 'categories' | 'sources'): Record<string, GroupCoverage> =>
+    groupsOf(sequences, groups[kind], layers, GROUPING[kind], detail);
+  const [languages, sources] = [describeGroups('languages'), describeGroups('sources')];
+  const described = layers.map((counts) => describeLayer(counts, detail));
+  const channels = describeChannels(sequences, layers, detail);
+  const lengths = lengthsOf(sequences);
+  const failures = findFailures({ layers: described, languages, channels, lengths, floor, floors });
+  const own = splitFloors(floors);
   return {
     schema: 'evenkeel.coverage/1',
     model: counted.model,
-    tokens,
+    tokens: groups.lengths.reduce((sum, length) => sum + length, 0),
     sequences: sequences.length,
-    samples: counted.samples,
+    samples: groups.samples.names.length,
     floor,
-    languageFloors: floors,
-    lengths: lengthsOf(sequences),
+    languageFloors: own.languages,
+    channelFloors: own.channels,
+    lengthFloor: own.length,
+    lengths,
     layers: described,
     languages,
-    categories: describeGroups(sequences, groupings.categories, layers, CATEGORIES),
+    categories: describeGroups('categories'),
     sources,
-    channels: describeChannels(sequences, layers),
+    channels,
     summary: summarize(totals, floor),
     worst: findWorst(described, languages, sources),
     fragile: countFragile(described, languages, sources),
@@ -55,40 +61,57 @@ export function describeCoverage(counted: CountedRouting): Coverage {
   };
 }
 
-function describeLayer(counts: LayerCounts): LayerCoverage {
+function describeLayer(counts: LayerCounts, detail: Detail): LayerCoverage {
   const { layer, experts, topK, routed, samples, gateUnits, forced } = counts;
   return {
     layer,
     experts,
     topK,
     routed: Array.from(routed),
-    samples: Array.from(samples),
-    gateMass: Array.from(gateUnits, (units) => units * GATE_UNIT),
+    samples: detail === 'estimates' ? [] : Array.from(samples),
+    gateMass: detail !== 'tokens' ? [] : Array.from(gateUnits, gateMass),
     ...(forced === null ? {} : { forced: Array.from(forced) }),
     balance: balanceOf(routed),
   };
 }
 
-function describeGroups(
+function groupsOf(
   sequences: readonly Sequence[],
   grouping: Grouping,
   layers: readonly LayerCounts[],
   position: number,
+  detail: Detail,
 ): Record<string, GroupCoverage> {
+  const tables = layers.map(({ groups, experts }) => ({ ...groups[position]!, experts }));
   return Object.fromEntries(
-    tallyGroups(sequences, grouping).map((tally, g) => [
+    tallyGroups(sequences, grouping).map((tally, g): [string, GroupCoverage] => [
       grouping.names[g]!,
-      { ...tally, routed: layers.map(({ groups, experts }) => rowOf(groups[position]!, g, experts)) },
+      {
+        ...tally,
+        routed: tables.map(({ routed, experts }) => rowOf(routed, g, experts)),
+        cellSamples: detail === 'estimates' ? [] : tables.map(({ samples, experts }) => rowOf(samples, g, experts)),
+        gateMass:
+          detail !== 'tokens' ? [] : tables.map(({ gateUnits, experts }) => rowOf(gateUnits, g, experts).map(gateMass)),
+      },
     ]),
   );
 }
 
-function describeChannels(sequences: readonly Sequence[], layers: readonly LayerCounts[]): Coverage['channels'] {
+function describeChannels(
+  sequences: readonly Sequence[],
+  layers: readonly LayerCounts[],
+  detail: Detail,
+): Coverage['channels'] {
   const tokens = new Float64Array(CHANNELS.length);
   for (const { channels } of sequences) for (const channel of channels) tokens[channel]! += 1;
   const of = (channel: Channel): ChannelCoverage => {
     const c = channelIndex(channel);
-    return { tokens: tokens[c]!, routed: layers.map((layer) => rowOf(layer.channels, c, layer.experts)) };
+    if (detail !== 'tokens') return { tokens: tokens[c]!, routed: [], gateMass: [] };
+    return {
+      tokens: tokens[c]!,
+      routed: layers.map(({ channels, experts }) => rowOf(channels.routed, c, experts)),
+      gateMass: layers.map(({ channels, experts }) => rowOf(channels.gateUnits, c, experts).map(gateMass)),
+    };
   };
   return {
     system: of('system'),
@@ -100,13 +123,18 @@ function describeChannels(sequences: readonly Sequence[], layers: readonly Layer
   };
 }
 
-function rowOf(table: Uint32Array, row: number, width: number): number[] {
+/** Six digits: more would be noise of the model's own arithmetic, and triple the document. */
+function gateMass(units: number): number {
+  return Number((units * GATE_UNIT).toFixed(6));
+}
+
+function rowOf(table: Uint32Array | Float64Array, row: number, width: number): number[] {
   return Array.from(table.subarray(row * width, (row + 1) * width));
 }
 
 function describeSaturation(layers: readonly LayerCounts[], bins: SaturationBins, floor: number) {
   const curve = createSaturationCurve(bins, floor);
-  for (const { groups, experts } of layers) curve.addLayer(groups[BINS]!, experts);
+  for (const { groups, experts } of layers) curve.addLayer(groups[GROUPING.bins]!.routed, experts);
   return curve.finish(layers.map(({ routed }) => routed));
 }
 

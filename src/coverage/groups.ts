@@ -17,7 +17,10 @@ export function groupBy(sequences: readonly Sequence[], key: (sequence: Sequence
 }
 
 /** What is known of every group before any routing: samples, sequences, tokens, channels. */
-export function tallyGroups(sequences: readonly Sequence[], { names, of }: Grouping): Omit<GroupCoverage, 'routed'>[] {
+export function tallyGroups(
+  sequences: readonly Sequence[],
+  { names, of }: Grouping,
+): Omit<GroupCoverage, 'routed' | 'cellSamples' | 'gateMass'>[] {
   const samples = names.map(() => new Set<string>());
   const tallies = names.map(() => ({ sequences: 0, tokens: 0, channels: new Float64Array(CHANNELS.length) }));
   sequences.forEach((sequence, i) => {

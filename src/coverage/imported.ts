@@ -32,7 +32,8 @@ export function importedCoverage(counts: ImportedCounts): Coverage {
     balance: balanceOf(routed),
   }));
   const totals = layers.map(({ routed }) => routed);
-  const failures = findFailures({ layers, languages: {}, floor, floors: {} });
+  const lengths = { min: sequenceLength, median: sequenceLength, max: sequenceLength };
+  const failures = findFailures({ layers, languages: {}, channels: {}, lengths, floor, floors: {} });
   return {
     schema: 'evenkeel.coverage/1',
     model: { path, architecture },
@@ -42,7 +43,9 @@ export function importedCoverage(counts: ImportedCounts): Coverage {
     samples: 0,
     floor,
     languageFloors: {},
-    lengths: { min: sequenceLength, median: sequenceLength, max: sequenceLength },
+    channelFloors: {},
+    lengthFloor: null,
+    lengths,
     layers,
     languages: {},
     categories: {},
@@ -58,6 +61,10 @@ export function importedCoverage(counts: ImportedCounts): Coverage {
 }
 
 function emptyChannels(totals: readonly (readonly number[])[]): Record<Channel, ChannelCoverage> {
-  const none = (): ChannelCoverage => ({ tokens: 0, routed: totals.map((routed) => routed.map(() => 0)) });
+  const none = (): ChannelCoverage => ({
+    tokens: 0,
+    routed: totals.map((routed) => routed.map(() => 0)),
+    gateMass: [],
+  });
   return { system: none(), user: none(), assistant: none(), reasoning: none(), tool: none(), text: none() };
 }

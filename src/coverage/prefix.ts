@@ -23,7 +23,8 @@ export interface CellEstimates {
   readonly high: Float64Array;
 }
 
-/** Two-sided 95 %. */
+/** Of every interval, two-sided, and its normal quantile. */
+export const CONFIDENCE = 0.95;
 const Z = 1.959964;
 
 export interface PrefixSample {

@@ -1,29 +1,40 @@
-import type { Coverage, CoverageFailure, GroupCoverage, LayerCoverage } from './coverage.js';
+import type { ChannelCoverage, Coverage, CoverageFailure, GroupCoverage, LayerCoverage, Lengths } from './coverage.js';
+import { CHANNELS } from '../text/channel.js';
+import { splitFloors, type Floors } from './floors.js';
 
-export interface Floors {
+export interface Judged {
   readonly layers: readonly Pick<LayerCoverage, 'routed'>[];
   readonly languages: Readonly<Record<string, Pick<GroupCoverage, 'tokens'>>>;
+  readonly channels: Readonly<Record<string, Pick<ChannelCoverage, 'tokens'>>>;
+  readonly lengths: Lengths;
   readonly floor: number;
-  readonly floors: Readonly<Record<string, number>>;
+  readonly floors: Floors;
 }
 
 /**
- * What keeps a mix from passing: cells under the floor, and languages with fewer tokens than their own floor. A dense
- * model has no cells, so the general floor then counts for every language of the mix without one of its own.
+ * What keeps a mix from passing: cells under the floor; languages, channels and sequences under floors of their own. A
+ * dense model has no cells, so the general floor then counts for every language and channel of the mix without its own.
  */
-export function findFailures({ layers, languages, floor, floors }: Floors): CoverageFailure[] {
+export function findFailures({ layers, languages, channels, lengths, floor, floors }: Judged): CoverageFailure[] {
   const failures: CoverageFailure[] = [];
   let cells = 0;
   for (const { routed } of layers) for (const count of routed) if (count < floor) cells++;
   if (cells > 0) failures.push({ kind: 'cells', cells, floor });
-  const wanted = new Map(Object.entries(floors));
-  if (layers.length === 0) {
-    for (const language of Object.keys(languages)) if (!wanted.has(language)) wanted.set(language, floor);
-  }
-  for (const [language, least] of [...wanted].sort(([a], [b]) => (a < b ? -1 : 1))) {
+  const own = splitFloors(floors);
+  const isDense = layers.length === 0;
+  const spoken = isDense ? Object.fromEntries(Object.keys(languages).map((name) => [name, floor])) : {};
+  const wanted = Object.entries({ ...spoken, ...own.languages }).sort(([a], [b]) => (a < b ? -1 : 1));
+  for (const [language, least] of wanted) {
     const tokens = tokensOf(languages, language);
     if (tokens < least) failures.push({ kind: 'language', language, tokens, floor: least });
   }
+  for (const channel of CHANNELS) {
+    const tokens = tokensOf(channels, channel);
+    const least = own.channels[channel] ?? (isDense && tokens > 0 ? floor : 0);
+    if (tokens < least) failures.push({ kind: 'channel', channel, tokens, floor: least });
+  }
+  const { median } = lengths;
+  if (own.length !== null && median < own.length) failures.push({ kind: 'length', median, floor: own.length });
   return failures;
 }
 
@@ -59,6 +70,6 @@ export function languageTable(coverage: Coverage): LanguageRow[] {
     .sort((a, b) => b.tokens - a.tokens || (a.language < b.language ? -1 : 1));
 }
 
-function tokensOf(languages: Floors['languages'], language: string): number {
-  return Object.hasOwn(languages, language) ? languages[language]!.tokens : 0;
+function tokensOf(groups: Judged['languages'], name: string): number {
+  return Object.hasOwn(groups, name) ? groups[name]!.tokens : 0;
 }

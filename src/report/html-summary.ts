@@ -2,12 +2,15 @@ import type { Coverage } from '../coverage/coverage.js';
 import { languageTable } from '../coverage/verdict.js';
 import { CHANNELS } from '../mix/sequence.js';
 import { escapeHtml, htmlTable, type HtmlCell } from './html-escape.js';
-import { adviceSentence, subjectSentence, verdictSentence } from './sentences.js';
+import type { ReportData } from './report-data.js';
+import { subjectSentence } from './sentences.js';
+import { adviceSentence, verdictSentence } from './verdict-sentences.js';
 import { count, languageName, percent } from './text.js';
 
-export function verdictBlock(coverage: Coverage): string {
+export function verdictBlock(data: ReportData): string {
+  const { coverage } = data;
   const { verdict, summary, layers, worst } = coverage;
-  const advice = adviceSentence(coverage);
+  const advice = adviceSentence(data);
   const figures: (readonly [string, string])[] = [
     ...(coverage.tokens === 0 ? [] : ([['tokens', count(coverage.tokens)]] as const)),
     ...(coverage.imported !== undefined

@@ -49,7 +49,7 @@ export function renderHtml(data: ReportData): string {
 <title>${escapeHtml(title)}</title><style>${PAGE_STYLE}</style></head>
 <body><a class="skip" href="#main">Skip the summary</a>
 <header><h1>Calibration audit · ${escapeHtml(coverage.model.architecture)} · ${escapeHtml(coverage.model.path)}</h1>
-${verdictBlock(coverage)}
+${verdictBlock(data)}
 <nav aria-label="Sections"><ul>${links.map(([id, text]) => `<li><a href="#${id}">${text}</a></li>`).join('')}</ul></nav></header>
 <main id="main">${parts.filter((part) => part !== '').join('\n')}</main>
 <footer>Made by Evenkeel. The same facts for programs: coverage.json. A cell is one expert of one layer; routed tokens are those

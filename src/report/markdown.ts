@@ -2,7 +2,6 @@ import { languageTable } from '../coverage/verdict.js';
 import { CHANNELS } from '../mix/sequence.js';
 import type { ReportData } from './report-data.js';
 import {
-  adviceSentence,
   balanceSentence,
   evaluationSentence,
   fragileSentence,
@@ -11,9 +10,9 @@ import {
   saturationSentence,
   stabilitySentence,
   subjectSentence,
-  verdictSentence,
 } from './sentences.js';
 import { count, figure, languageName, milliNats, percent, plain, plural } from './text.js';
+import { adviceSentence, verdictSentence } from './verdict-sentences.js';
 
 /** The report for a model card: GitHub-flavoured Markdown, no HTML, headings from level two. */
 export function renderMarkdown(data: ReportData): string {
@@ -22,7 +21,7 @@ export function renderMarkdown(data: ReportData): string {
   const blocks = [
     '## Calibration',
     `**${coverage.verdict === 'pass' ? 'Pass' : 'Fail'}.** ${escapeMarkdown(verdictSentence(coverage))}`,
-    ...(layers.length === 0 && coverage.verdict === 'pass' ? [] : optional(adviceSentence(coverage))),
+    ...(layers.length === 0 && coverage.verdict === 'pass' ? [] : optional(adviceSentence(data))),
     `${escapeMarkdown(subjectSentence(coverage))}. Model: ${code(model.architecture)}. ` +
       'Only natural routing counts, never padding or forced tokens.',
     ...(Object.keys(coverage.languages).length === 0 ? [] : ['### Tokens by language', languageMarkdown(coverage)]),

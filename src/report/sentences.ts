@@ -1,56 +1,8 @@
-import type { Coverage, CoverageFailure } from '../coverage/coverage.js';
-import { feedingLanguages } from '../coverage/feeding-languages.js';
+import type { Coverage } from '../coverage/coverage.js';
 import type { FixLanguage } from '../coverage/fixes.js';
 import type { Stability } from '../coverage/stability.js';
 import type { EdgeResult, EvaluationGroup, EvaluationResult } from './report-data.js';
 import { count, figure, languageName, listing, milliNats, percent, plain, plural } from './text.js';
-
-/** The verdict in one sentence that needs no other. */
-export function verdictSentence(coverage: Coverage): string {
-  const { failures, summary, worst, layers, floor } = coverage;
-  if (failures.length > 0) return `${listing(failures.map((failure) => failureText(coverage, failure)))}.`;
-  if (layers.length === 0) return 'Every language has the tokens that its floor asks for.';
-  const least = worst[0]!;
-  return (
-    `Every one of the ${count(summary.cells)} cells gets at least ${count(floor)} routed tokens; ` +
-    `the least-fed, layer ${least.layer} expert ${least.expert}, gets ${count(least.routed)}.`
-  );
-}
-
-function failureText({ summary, worst }: Coverage, failure: CoverageFailure): string {
-  if (failure.kind === 'language') {
-    const { language, tokens, floor } = failure;
-    return `${languageName(plain(language))} has ${plural(tokens, 'token')} of the ${count(floor)} it should have`;
-  }
-  const least = worst[0]!;
-  const empty = summary.empty === 0 ? '' : `, ${count(summary.empty)} of them none at all`;
-  return (
-    `${count(failure.cells)} of ${count(summary.cells)} cells ${failure.cells === 1 ? 'gets' : 'get'} fewer than ` +
-    `${count(failure.floor)} routed tokens${empty} (the least-fed: layer ${least.layer} expert ${least.expert}, ` +
-    `${count(least.routed)})`
-  );
-}
-
-/** What to add, for a mix that fails; null when there is nothing to say. */
-export function adviceSentence(coverage: Coverage): string | null {
-  if (coverage.verdict === 'pass') return null;
-  const missing = coverage.failures.flatMap((failure) => (failure.kind === 'language' ? [failure.language] : []));
-  const feeders = feedingLanguages(coverage).slice(0, 3);
-  const parts: string[] = [];
-  if (missing.length > 0) parts.push(`Add ${listing(missing.map((tag) => languageName(plain(tag))))}.`);
-  if (feeders.length > 0 && Object.keys(coverage.languages).length > 1) {
-    const names = listing(feeders.map(({ language }) => languageName(plain(language))));
-    parts.push(
-      `Of the languages in the mix, ${names} ${feeders.length === 1 ? 'reaches' : 'reach'} the hungry cells most.`,
-    );
-  }
-  const { saturation, summary } = coverage;
-  if (summary.empty > 0) parts.push('A cell that got nothing needs text of a kind that this mix does not have.');
-  else if (saturation?.moreTokens != null && saturation.moreTokens > 0) {
-    parts.push(`Or about ${count(saturation.moreTokens)} more tokens of the same mix.`);
-  }
-  return parts.length === 0 ? null : parts.join(' ');
-}
 
 /** One line on how the cells filled up. */
 export function saturationSentence({ saturation, summary, floor }: Coverage): string {

@@ -1,7 +1,6 @@
 import { languageTable } from '../coverage/verdict.js';
 import type { ReportData } from './report-data.js';
 import {
-  adviceSentence,
   balanceSentence,
   evaluationSentence,
   fragileSentence,
@@ -9,12 +8,12 @@ import {
   smoothingSentence,
   stabilitySentence,
   subjectSentence,
-  verdictSentence,
 } from './sentences.js';
 import { sparkline, terminalHeatmap, type CellMark } from './terminal-heatmap.js';
 import { evaluationLines, fixLines, languageLines, worstLines } from './terminal-sections.js';
 import { shorten } from './terminal-table.js';
 import { percent, plain, plural } from './text.js';
+import { adviceSentence, verdictSentence } from './verdict-sentences.js';
 
 export interface TerminalOptions {
   /** Columns of the terminal. */
@@ -85,10 +84,11 @@ function paintMark({ mark, kind }: CellMark, paint: Paint): string {
   return kind === 'fed' ? mark : paint(kind === 'empty' ? 'red' : 'yellow', mark);
 }
 
-function verdictLines({ coverage }: ReportData, width: number, paint: Paint): string[] {
+function verdictLines(data: ReportData, width: number, paint: Paint): string[] {
+  const { coverage } = data;
   const { verdict, model } = coverage;
   const mark = verdict === 'pass' ? paint('green', 'PASS') : paint('red', 'FAIL');
-  const advice = adviceSentence(coverage);
+  const advice = adviceSentence(data);
   return [
     ...wrap(`${mark}  ${verdictSentence(coverage)}`, width),
     ...(advice === null ? [] : wrap(advice, width, '      ')),

@@ -1,6 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createCoverageCounter } from '../../src/coverage/count.js';
+import type { Coverage } from '../../src/coverage/coverage.js';
+import { coverageOfCounts } from '../../src/coverage/from-counts.js';
 import type { RoutingBatch } from '../../src/coverage/routing.js';
 import { CHANNELS, sampleKey, type Sequence } from '../../src/mix/sequence.js';
 import { sliceBatch, syntheticRouting, syntheticSequences } from './synthetic.js';
@@ -24,7 +26,7 @@ function tokensOf(sequences: readonly Sequence[], language: string): number {
 /** Counts a cell the slow way, straight from the definition. */
 function naive(sequences: readonly Sequence[], batch: RoutingBatch, expert: number) {
   const keys = new Set<string>();
-  const byLanguage = new Map<string, number>();
+  const byLanguage = new Map<string, { routed: number; gate: number; readonly keys: Set<string> }>();
   const byChannel = new Map<string, number>();
   let [routed, gate] = [0, 0];
   batch.chosen.forEach((chosen, slot) => {
@@ -35,7 +37,11 @@ function naive(sequences: readonly Sequence[], batch: RoutingBatch, expert: numb
     routed++;
     gate += batch.weights[slot]!;
     keys.add(sampleKey(sequence));
-    byLanguage.set(sequence.language, (byLanguage.get(sequence.language) ?? 0) + 1);
+    const own = byLanguage.get(sequence.language) ?? { routed: 0, gate: 0, keys: new Set() };
+    byLanguage.set(sequence.language, own);
+    own.routed++;
+    own.gate += batch.weights[slot]!;
+    own.keys.add(sampleKey(sequence));
     byChannel.set(channel, (byChannel.get(channel) ?? 0) + 1);
   });
   return { routed, gate, samples: keys.size, byLanguage, byChannel };
@@ -60,9 +66,13 @@ describe('createCoverageCounter()', () => {
         const wanted = naive(sequences, batch, e);
         expect(coverage.layers[l]!.routed[e]).toBe(wanted.routed);
         expect(coverage.layers[l]!.samples[e]).toBe(wanted.samples);
-        expect(coverage.layers[l]!.gateMass[e]).toBeCloseTo(wanted.gate, 6);
+        expect(coverage.layers[l]!.gateMass[e]).toBeCloseTo(wanted.gate, 5);
         for (const language of ['el', 'en', 'ka']) {
-          expect(coverage.languages[language]!.routed[l]![e]).toBe(wanted.byLanguage.get(language) ?? 0);
+          const group = coverage.languages[language]!;
+          const own = wanted.byLanguage.get(language) ?? { routed: 0, gate: 0, keys: new Set() };
+          expect(group.routed[l]![e]).toBe(own.routed);
+          expect(group.gateMass[l]![e]).toBeCloseTo(own.gate, 5);
+          expect(group.cellSamples[l]![e]).toBe(own.keys.size);
         }
         for (const channel of CHANNELS) {
           expect(coverage.channels[channel].routed[l]![e]).toBe(wanted.byChannel.get(channel) ?? 0);
@@ -104,6 +114,24 @@ describe('createCoverageCounter()', () => {
         );
         expect(routed.map((_, e) => rows.reduce((a, row) => a + row[e]!, 0))).toEqual(routed);
       }
+    });
+  });
+
+  test('sums of sequences give the same coverage, but for what they do not know', () => {
+    const { coverage, sparse } = audit(sequences, layers);
+    const again = coverageOfCounts({ model, sequences, counts: sparse, layers: coverage.layers, floor: 64 });
+    const without = (group: object): object => ({ ...group, gateMass: [] });
+    const groups = (table: Coverage['languages']): unknown =>
+      Object.fromEntries(Object.entries(table).map(([name, group]) => [name, without(group)]));
+    expect(again).toEqual({
+      ...coverage,
+      layers: coverage.layers.map(without),
+      languages: groups(coverage.languages),
+      categories: groups(coverage.categories),
+      sources: groups(coverage.sources),
+      channels: Object.fromEntries(
+        Object.entries(coverage.channels).map(([name, { tokens }]) => [name, { tokens, routed: [], gateMass: [] }]),
+      ),
     });
   });
 
@@ -151,6 +179,31 @@ describe('createCoverageCounter()', () => {
     });
     expect(auditDense(sequences, { fi: 1 }).failures).toEqual([
       { kind: 'language', language: 'fi', tokens: 0, floor: 1 },
+    ]);
+  });
+
+  test('floors of channels and of the median length are judged, whether there are experts or not', () => {
+    const { channels, lengths } = auditDense(sequences, {});
+    const floors = { tool: channels.tool.tokens + 1, user: channels.user.tokens, length: lengths.median + 1 };
+    const failures = [
+      { kind: 'channel', channel: 'tool', tokens: channels.tool.tokens, floor: channels.tool.tokens + 1 },
+      { kind: 'length', median: lengths.median, floor: lengths.median + 1 },
+    ];
+    const counter = createCoverageCounter({ sequences, floor: 0, floors });
+    counter.add(layers[0]!);
+    for (const coverage of [auditDense(sequences, floors), counter.finish({ model })]) {
+      expect(coverage).toMatchObject({ failures, verdict: 'fail', languageFloors: {}, lengthFloor: floors.length });
+      expect(coverage.channelFloors).toEqual({ tool: floors.tool, user: floors.user });
+    }
+  });
+
+  test('in a dense model the general floor counts for every language and channel of the mix', () => {
+    const only = sequences.map((sequence) => ({ ...sequence, channels: new Uint8Array(sequence.channels.length) }));
+    const coverage = createCoverageCounter({ sequences: only, floor: 1e6, floors: { el: 0 } }).finish({ model });
+    expect(coverage.failures.map((failure) => ('language' in failure ? failure.language : failure.kind))).toEqual([
+      'en',
+      'ka',
+      'channel',
     ]);
   });
 });

@@ -138,7 +138,15 @@ function bigCoverage(layers: number, experts: number, languages: number): Covera
     languages: Object.fromEntries(
       routedBy.map((routed, i) => [
         `x-lang${i}`,
-        { samples: 12, sequences: 12, tokens: 6000 + i, channels: { user: 6000 + i }, routed },
+        {
+          samples: 12,
+          sequences: 12,
+          tokens: 6000 + i,
+          channels: { user: 6000 + i },
+          routed,
+          cellSamples: [],
+          gateMass: [],
+        },
       ]),
     ),
     summary: summarize(totals, 64),
