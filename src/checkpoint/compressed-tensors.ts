@@ -10,7 +10,14 @@ import {
   type LinearSpec,
 } from './format.js';
 import type { JsonObject } from './json-file.js';
-import { matchesPattern, modulePatterns, runtimeSpellings, withOutputHead } from './module-patterns.js';
+import {
+  isRoutedExpert,
+  modulePatterns,
+  ROUTED_EXPERTS,
+  runtimeSpellings,
+  targetSpellings,
+  withOutputHead,
+} from './module-patterns.js';
 import { transposeInto } from './transpose.js';
 import { codesPerWord, packRows } from './words.js';
 
@@ -84,7 +91,7 @@ function quantizationConfig({ quantized, unquantized }: LinearLayout): JsonObjec
   const groups = schemes.map((linears, i) => {
     const names = new Set(linears.map(({ module }) => module));
     const others = [...quantized.map(({ module }) => module).filter((module) => !names.has(module)), ...unquantized];
-    const named = (): string[] => modulePatterns([...names].flatMap(runtimeSpellings), others);
+    const named = (): string[] => modulePatterns([...names].flatMap(targetSpellings), others.flatMap(targetSpellings));
     const targets = i > 0 ? named() : schemes.length > 1 && hasExperts ? ['Linear', ROUTED_EXPERTS] : ['Linear'];
     return { targets, weights: schemeArguments(linears[0]!.scheme) };
   });
@@ -107,13 +114,6 @@ function quantizationConfig({ quantized, unquantized }: LinearLayout): JsonObjec
     transform_config: {},
     version: VERSION,
   };
-}
-
-/** Any projection of any routed expert, in every runtime's spelling. */
-const ROUTED_EXPERTS = 're:.*\\.experts\\.\\d+\\..*';
-
-function isRoutedExpert(module: string): boolean {
-  return matchesPattern(ROUTED_EXPERTS, module);
 }
 
 function mixedExperts(schemes: readonly (readonly LinearSpec[])[]): InputError {

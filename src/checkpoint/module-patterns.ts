@@ -1,3 +1,5 @@
+import { pythonMatch } from './python-regex.js';
+
 /**
  * Targets and ignore lists of compressed-tensors: a plain string is an exact module path or class name, `re:…` is a
  * Python `re.match` (anchored at the start only). Runtimes rename prefixes (`model.layers` ↔
@@ -8,10 +10,13 @@
 /** Parts of a model that are left whole; runtimes spell their insides differently. */
 const TOWER = /vision|visual|audio|projector|^mtp$/;
 
-/** Whether a module path is matched by an entry of an ignore or target list. */
+/**
+ * Whether a module path is matched by an entry of an ignore or target list.
+ *
+ * @throws InputError for a regular expression that cannot be read
+ */
 export function matchesPattern(pattern: string, module: string): boolean {
-  if (!pattern.startsWith('re:')) return pattern === module;
-  return new RegExp(`^(?:${pattern.slice(3)})`).test(module);
+  return pattern.startsWith('re:') ? pythonMatch(pattern.slice(3)).test(module) : pattern === module;
 }
 
 /**
@@ -89,8 +94,8 @@ function numbered(members: readonly string[], avoided: ReadonlySet<string>): str
     const choice = sorted.length === 1 ? `${sorted[0]}` : `(${sorted.join('|')})`;
     const parts = key.split('.').map((part) => (part === '?' ? choice : part === '#' ? '\\d+' : escaped(part)));
     const pattern = `re:.*${parts.join('\\.')}$`;
-    const regex = new RegExp(`^(?:${pattern.slice(3)})`);
-    if ([...avoided].some((module) => regex.test(module))) exact.push(...group.map(({ module }) => module));
+    if ([...avoided].some((module) => matchesPattern(pattern, module)))
+      exact.push(...group.map(({ module }) => module));
     else patterns.push(pattern);
   }
   return [...patterns, ...exact];
@@ -123,9 +128,26 @@ export function mergedSpelling(module: string): string | null {
   const merged = module
     .replace(/\b[qkv]_proj$/, 'qkv_proj')
     .replace(/\b(gate|up)_proj$/, 'gate_up_proj')
+    .replace(/\b(q_a_proj|kv_a_proj_with_mqa)$/, 'fused_qkv_a_proj')
     .replace(/\bin_proj_(qkv|z)$/, 'in_proj_qkvz')
     .replace(/\bin_proj_[ba]$/, 'in_proj_ba');
   return merged === module ? null : merged;
+}
+
+/**
+ * A module's names as a target. SGLang, and vLLM before #49483, hold a merged Linear's own name and then its class against
+ * the targets, and only after that the names of its parts: unless the merged name is there too, `Linear` takes it.
+ */
+export function targetSpellings(module: string): string[] {
+  const merged = isRoutedExpert(module) ? null : mergedSpelling(module);
+  return merged === null ? runtimeSpellings(module) : [...runtimeSpellings(module), merged];
+}
+
+/** Any projection of any routed expert, in every runtime's spelling. */
+export const ROUTED_EXPERTS = 're:.*\\.experts\\.\\d+\\..*';
+
+export function isRoutedExpert(module: string): boolean {
+  return matchesPattern(ROUTED_EXPERTS, module);
 }
 
 /**

@@ -86,9 +86,36 @@ describe('compressed-tensors quantization_config', () => {
     expect(config['config_groups']).toMatchObject({
       group_0: { targets: ['Linear', 're:.*\\.experts\\.\\d+\\..*'], weights: { group_size: 128 } },
       group_1: {
-        targets: ['re:.*\\.mlp\\.down_proj$', 're:.*\\.mlp\\.gate_proj$', 're:.*\\.mlp\\.up_proj$'],
+        targets: [
+          're:.*\\.gate_up_proj$',
+          're:.*\\.mlp\\.down_proj$',
+          're:.*\\.mlp\\.gate_proj$',
+          're:.*\\.mlp\\.up_proj$',
+        ],
         weights: { group_size: 64 },
       },
+    });
+  });
+
+  test('a named group holds its merged Linears by their own names, which runtimes look up before their parts', () => {
+    const prefix = 'model.layers.0.self_attn';
+    const latent = ['q_a_proj', 'kv_a_proj_with_mqa', 'q_b_proj'].map((name) => `${prefix}.${name}`);
+    const config = compressedTensors.quantizationConfig({
+      quantized: [...linears(moeLayer(1)), ...linears(latent, { ...W4, symmetric: false })],
+      unquantized: [],
+    });
+    const groups = config['config_groups'] as Record<string, { targets: string[] }>;
+    const holders = (module: string): string[] =>
+      Object.keys(groups).filter((name) => groups[name]!.targets.some((target) => matchesPattern(target, module)));
+    expect(holders(`${prefix}.fused_qkv_a_proj`)).toEqual(['group_1']);
+    // The symmetric q, k and v of layer 1 are the class target's.
+    expect(holders('model.layers.1.self_attn.qkv_proj')).toEqual([]);
+    const attention = compressedTensors.quantizationConfig({
+      quantized: [...linears(moeLayer(1).slice(3)), ...linears(moeLayer(1).slice(0, 3), { ...W4, bits: 8 })],
+      unquantized: [],
+    });
+    expect(attention['config_groups']).toMatchObject({
+      group_1: { targets: expect.arrayContaining(['re:.*\\.qkv_proj$']) },
     });
   });
 

@@ -1,6 +1,6 @@
 import { parseSpelled } from '../config.js';
 import { isJsonObject, type JsonObject } from '../json-file.js';
-import { matchesPattern, runtimeSpellings } from '../module-patterns.js';
+import { matchesPattern, runtimeSpellings, targetSpellings } from '../module-patterns.js';
 import type { PackedModule } from './packing.js';
 import type { Finding } from './finding.js';
 
@@ -47,7 +47,7 @@ function* verifyCompressedTensors(settings: JsonObject, { packed, unquantized }:
   }
   const groups = isJsonObject(settings['config_groups']) ? Object.values(settings['config_groups']) : [];
   for (const [module, found] of packed) {
-    for (const spelling of runtimeSpellings(module)) {
+    for (const spelling of targetSpellings(module)) {
       if (ignored(spelling))
         yield { check: 'ignore', subject: spelling, message: 'is packed, but the ignore list names it' };
       else yield* verifyScheme(spelling, found, weightsOf(spelling, groups));
