@@ -32,6 +32,7 @@ export function quantizeSettings(recipe: QuantizeRecipe, checkpoint: Checkpoint)
       refit: recipe.rounding === 'gptq',
       descentSweeps: recipe.rounding === 'gptq' ? recipe.sweeps : 0,
       damping: recipe.damping,
+      columnOrder: recipe.columnOrder,
     },
     scaleDtype: scaleDtype(checkpoint, recipe.format),
   };

@@ -4,7 +4,7 @@ import { quantizeSchema, type SCHEMES } from './schema.js';
 
 export type SchemeName = (typeof SCHEMES)[number];
 
-/** compressed-tensors' preset names: W8A16 is by channel, the 4-bit ones by group. */
+/** A scheme by compressed-tensors' preset name, with a grouping of its own. */
 export function namedScheme(name: SchemeName, groupSize: SchemeRecipe['groupSize']): SchemeRecipe {
   return { bits: name === 'W8A16' ? 8 : 4, symmetric: name !== 'W4A16_ASYM', groupSize };
 }
@@ -24,6 +24,7 @@ export function resolveQuantize(raw: z.output<typeof quantizeSchema>): QuantizeR
     rounding: raw.rounding,
     followDrift: raw.follow_drift,
     sweeps: raw.sweeps,
+    columnOrder: 'diagonal',
     damping: raw.damping,
     ignore: raw.ignore,
     format: raw.format,

@@ -128,11 +128,13 @@ export interface QuantizeRecipe {
   readonly followDrift: boolean;
   readonly sweeps: number;
   readonly damping: number;
+  /** In which error feedback visits columns: by falling weight of their inputs, or as they are stored. */
+  readonly columnOrder: 'diagonal' | 'stored';
   readonly ignore: readonly string[];
   readonly format: 'compressed-tensors' | 'autoawq';
   /** Software that must load the checkpoint; empty: a run says what some will not load, and goes on. */
   readonly runtimes: readonly Runtime[];
-  /** Smoothing edges that an imported recipe asks for; null means all that the architecture declares. */
+  /** Smoothing edges that an imported recipe asks for, none if empty; null means all that the architecture declares. */
   readonly mappings: readonly MappingRecipe[] | null;
 }
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { RUNTIMES } from '../checkpoint/runtime-limits.js';
 import { ENCODINGS } from '../text/tokenizer.js';
 import { OVERFLOW_RULES } from '../mix/windows.js';
+import { moduleEntry } from './module-entry.js';
 
 const positive = z.number().positive();
 const count = z.int().positive();
@@ -84,10 +85,14 @@ export const quantizeSchema = z.strictObject({
     .describe('calibrate each layer for the inputs that the quantized layers before it give (gptq only)'),
   sweeps: z.int().min(0).max(100).default(4).describe('coordinate descent over the codes'),
   damping: positive.max(1).default(0.01),
-  ignore: z.array(text).default(['lm_head']),
+  ignore: z.array(moduleEntry).default(['lm_head']),
   groups: z
     .array(
-      z.strictObject({ targets: z.array(text).min(1), scheme: z.enum(SCHEMES), group_size: groupSize.default(128) }),
+      z.strictObject({
+        targets: z.array(moduleEntry).min(1),
+        scheme: z.enum(SCHEMES),
+        group_size: groupSize.default(128),
+      }),
     )
     .default([]),
   format: z.enum(['compressed-tensors', 'autoawq']).default('compressed-tensors'),

@@ -1,6 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../src/checkpoint/open.js';
 import { planModel } from '../../src/model/registry.js';
@@ -56,7 +57,17 @@ const EXPERT_MAPPINGS = String.raw`
           balance_layers: ['re:.*mlp.gate$', 're:.*mlp.experts.*.gate_proj$', 're:.*mlp.experts.*.up_proj$']
         - {smooth_layer: 're:.*up_proj$', balance_layers: ['re:.*down_proj$']}`;
 
+const SHAPES = fileURLToPath(new URL('../recipe/compressor/', import.meta.url));
+
 describe('an llm-compressor recipe, run', () => {
+  it.each(readdirSync(SHAPES))('in the shape of %s', async (name) => {
+    const model = name === 'latent-attention.yaml' ? 'deepseek_v3' : 'qwen3_moe';
+    const { findings, quantized, edges } = await runRecipe(name, model, readFileSync(SHAPES + name, 'utf8'));
+    expect(findings).toEqual([]);
+    expect(quantized.some((module) => module.includes('experts'))).toBe(true);
+    expect(edges.length > 0).toBe(readFileSync(SHAPES + name, 'utf8').includes('AWQModifier'));
+  });
+
   it('smooths by its own mappings, v → o left out under grouped queries', async () => {
     const { notes, edges, downs, findings, config } = await runRecipe(
       'mappings',
