@@ -45,7 +45,7 @@ export async function fitClippedRange(linear: WorkingLinear, gram: Float32Array 
   const widest = Math.min(width, BLOCK);
   const error = kernel.floats(width * lanes);
   const product = kernel.floats(widest * lanes);
-  const block = new Float32Array(widest * widest);
+  const block = kernel.floats(widest * widest);
 
   const measure = async (first: number): Promise<void> => {
     loss.fill(0);

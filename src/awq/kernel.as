@@ -187,6 +187,25 @@ export function laneDot(a: usize, b: usize, rows: i32, lanes: i32, out: usize): 
   }
 }
 
+/**
+ * losses[c] += Σ a·b over columns [c·lanes, (c+1)·lanes) of two [rows, count·lanes] matrices, for c < count: f32 within a
+ * row, f64 across rows. `a` and `b` may be one.
+ */
+export function columnLosses(a: usize, b: usize, rows: i32, count: i32, lanes: i32, losses: usize): void {
+  const width = <usize>lanes * LANE_BYTES;
+  let at: usize = 0;
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < count; column++) {
+      let sum = f32x4.splat(0);
+      for (const end = at + width; at < end; at += 16) {
+        sum = f32x4.add(sum, f32x4.mul(v128.load(a + at), v128.load(b + at)));
+      }
+      const into = losses + (<usize>column << 3);
+      store<f64>(into, load<f64>(into) + <f64>sumLanes(sum));
+    }
+  }
+}
+
 /** Where loss < best, takes over loss, both rows of ratio plus their offsets, scale and zero point. NaN never wins. */
 export function keepBetter(
   lanes: i32, loss: usize, ratio: usize, offset: f32, offsetHigh: f32, scale: usize, zero: usize,

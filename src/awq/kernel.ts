@@ -45,6 +45,7 @@ export interface KernelFunctions {
     errorStride: number,
   ): void;
   laneDot(a: number, b: number, rows: number, lanes: number, out: number): void;
+  columnLosses(a: number, b: number, rows: number, count: number, lanes: number, losses: number): void;
   keepBetter(
     lanes: number,
     loss: number,
@@ -96,6 +97,8 @@ export interface KernelFunctions {
 export interface Kernel extends KernelFunctions {
   /** A fresh, zeroed view of `length` f32 values in the kernel's memory. */
   floats(length: number): Float32Array;
+  /** A fresh, zeroed view of `length` f64 values. */
+  doubles(length: number): Float64Array;
   /** A fresh, zeroed view of `length` u32 values. */
   integers(length: number): Uint32Array;
 }
@@ -150,6 +153,7 @@ function lend({ memory, functions }: Instance): Kernel {
   return {
     ...functions,
     floats: (length) => new Float32Array(memory.buffer, claim(length * 4), length).fill(0),
+    doubles: (length) => new Float64Array(memory.buffer, claim(length * 8), length).fill(0),
     integers: (length) => new Uint32Array(memory.buffer, claim(length * 4), length).fill(0),
   };
 }

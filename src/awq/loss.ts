@@ -1,4 +1,5 @@
 import { gemm } from '../runtime/matrix.js';
+import { withKernel } from './kernel.js';
 
 /** Rows per product, so that the product of a large weight never stands in memory whole. */
 const ROWS = 1024;
@@ -43,20 +44,32 @@ export async function signalEnergy(
   inFeatures: number,
 ): Promise<number> {
   if (outFeatures <= PROBES) return traceLoss(weight, gram, inFeatures);
-  const signs = signMatrix(PROBES, outFeatures);
-  const mixed = await gemm(signs, weight, { m: PROBES, n: inFeatures, k: outFeatures });
-  return (await traceLoss(mixed, gram, inFeatures)) / PROBES;
+  const signs = signMatrix(outFeatures);
+  return withKernel(2 * PROBES * inFeatures, 2, async (kernel) => {
+    const [mixed, product] = [kernel.floats(PROBES * inFeatures), kernel.floats(PROBES * inFeatures)];
+    await gemm(signs, weight, { m: PROBES, n: inFeatures, k: outFeatures }, { out: mixed });
+    await gemm(mixed, gram, { m: PROBES, n: inFeatures, k: inFeatures }, { out: product });
+    return kernel.dot(mixed.byteOffset, product.byteOffset, mixed.length) / PROBES;
+  });
 }
 
-/** ±1 from a xorshift generator with a fixed seed: the same estimate on every run. */
-function signMatrix(rows: number, columns: number): Float32Array {
-  let state = 0x9e3779b9;
-  return Float32Array.from({ length: rows * columns }, () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state & 0x10000) === 0 ? 1 : -1;
-  });
+/** Matrices of ±1 [probes, columns]; a model has Linears of few shapes. */
+const signMatrices = new Map<number, Float32Array>();
+
+/** From a xorshift generator with a fixed seed: the same estimate on every run. */
+function signMatrix(columns: number): Float32Array {
+  let signs = signMatrices.get(columns);
+  if (signs === undefined) {
+    let state = 0x9e3779b9;
+    signs = Float32Array.from({ length: PROBES * columns }, () => {
+      state ^= state << 13;
+      state ^= state >>> 17;
+      state ^= state << 5;
+      return (state & 0x10000) === 0 ? 1 : -1;
+    });
+    signMatrices.set(columns, signs);
+  }
+  return signs;
 }
 
 function dotProduct(a: Float32Array, b: Float32Array): number {

@@ -15,6 +15,7 @@ export interface SampledRows {
  * source has absorbed the scales: W'[o, i] = Q[o, i] · outputScales[o] / inputScales[i].
  *
  * @param weight [out, in], not smoothed
+ * @param scratch room for out × in values
  */
 export async function addOutputErrors(
   weight: Float32Array,
@@ -24,11 +25,12 @@ export async function addOutputErrors(
   { rows, groupOf }: SampledRows,
   signal: Float64Array,
   error: Float64Array,
+  scratch?: Float32Array,
 ): Promise<void> {
   const { outFeatures, inFeatures } = quantized;
   const count = groupOf.length;
   if (count === 0) return;
-  const delta = dequantize(quantized);
+  const delta = dequantize(quantized, scratch);
   for (let o = 0, at = 0; o < outFeatures; o++) {
     const back = outputScales === null ? 1 : outputScales[o]!;
     for (let i = 0; i < inFeatures; i++, at++) {
@@ -50,17 +52,12 @@ export async function addOutputErrors(
 }
 
 /** (codes − zero points) · scales, [out, in]. */
-export function dequantize({
-  outFeatures,
-  inFeatures,
-  scheme,
-  codes,
-  scales,
-  zeroPoints,
-}: QuantizedLinear): Float32Array {
+export function dequantize(
+  { outFeatures, inFeatures, scheme, codes, scales, zeroPoints }: QuantizedLinear,
+  values: Float32Array = new Float32Array(outFeatures * inFeatures),
+): Float32Array {
   const width = groupWidth(scheme, inFeatures);
   const groups = inFeatures / width;
-  const values = new Float32Array(outFeatures * inFeatures);
   for (let group = 0; group < outFeatures * groups; group++) {
     const scale = scales[group]!;
     const zero = zeroPoints === null ? 0 : zeroPoints[group]!;

@@ -101,7 +101,8 @@ export function scaleLosses(
   const lanes = laneCount(count);
   const batch = candidatesPerProduct(candidates.length, lanes);
   const productRows = statistics.kind === 'gram' ? inFeatures : statistics.rows;
-  const values = inFeatures * lanes + batch * lanes * (inFeatures + productRows) + inFeatures + 7 * lanes;
+  const sums = 2 * candidates.length;
+  const values = inFeatures * lanes + batch * lanes * (inFeatures + productRows) + inFeatures + 7 * lanes + sums;
   return withKernel(values, 8, async (kernel) => {
     const { mode, steps, half } = levelsOf(scheme, settings.signedScales);
     const isF16 = scaleDtype === 'F16' ? 1 : 0;
@@ -113,7 +114,7 @@ export function scaleLosses(
     const ratio = kernel.floats(2 * lanes).fill(1);
     const errors = kernel.floats(batch * lanes * inFeatures);
     const product = kernel.floats(batch * lanes * productRows);
-    const losses = new Float64Array(candidates.length);
+    const losses = kernel.doubles(candidates.length);
 
     for (let first = 0; first < candidates.length; first += batch) {
       const some = candidates.slice(first, first + batch);
@@ -143,9 +144,10 @@ export function scaleLosses(
       const left = statistics.kind === 'gram' ? statistics.gram : statistics.sketch;
       await gemm(left, delta, { m: productRows, n: columns, k: inFeatures }, { out });
       const other = statistics.kind === 'gram' ? delta : out;
-      addColumnLosses(other, out, columns, lanes, losses.subarray(first, first + some.length));
+      const into = losses.byteOffset + first * 8;
+      kernel.columnLosses(other.byteOffset, out.byteOffset, productRows, some.length, lanes, into);
     }
-    return losses.map((loss) => (loss * lossWeight * outFeatures) / count);
+    return Float64Array.from(losses, (loss) => (loss * lossWeight * outFeatures) / count);
   });
 }
 
@@ -160,16 +162,4 @@ export function chooseScales(candidates: readonly ScaleCandidate[], losses: Floa
 /** Wide products run nearer to peak; beyond ~1,024 columns they only cost memory. */
 function candidatesPerProduct(candidates: number, lanes: number): number {
   return Math.min(candidates, Math.max(1, Math.floor(1024 / lanes)));
-}
-
-/** losses[c] += Σ a·b over the columns [c·lanes, (c+1)·lanes) of two [rows, columns] matrices. */
-function addColumnLosses(a: Float32Array, b: Float32Array, columns: number, lanes: number, losses: Float64Array): void {
-  for (let row = 0; row < a.length; row += columns) {
-    for (let index = 0; index < losses.length; index++) {
-      let sum = 0;
-      const from = row + index * lanes;
-      for (let at = from; at < from + lanes; at++) sum += a[at]! * b[at]!;
-      losses[index] = losses[index]! + sum;
-    }
-  }
 }

@@ -8,6 +8,7 @@ import type { Scheme } from './scheme.js';
  * @param routedSum Σ over the expert's routed tokens of xxᵀ, or of |x|
  * @param tokens routed tokens n behind the sum
  * @param layerMean the same statistic of the whole layer, as a mean
+ * @param target where the mean goes; may be `routedSum`
  * @returns the mean, or null when no token stands behind it (n = 0 and κ = 0)
  */
 export function shrink(
@@ -15,17 +16,24 @@ export function shrink(
   tokens: number,
   layerMean: Float32Array | null,
   kappa: number,
+  target: Float32Array = new Float32Array(routedSum.length),
 ): Float32Array | null {
-  if (kappa === Infinity) return layerMean === null ? null : layerMean.slice();
+  if (layerMean !== null && layerMean.length !== routedSum.length)
+    throw new RangeError('Statistics to shrink differ in length');
+  if (kappa === Infinity) {
+    if (layerMean !== null) target.set(layerMean);
+    return layerMean === null ? null : target;
+  }
   const weight = layerMean === null ? 0 : kappa;
   if (tokens + weight === 0) return null;
   const own = 1 / (tokens + weight);
-  if (layerMean === null || weight === 0) return routedSum.map((value) => value * own);
-  if (layerMean.length !== routedSum.length) throw new RangeError('Statistics to shrink differ in length');
+  if (layerMean === null || weight === 0) {
+    for (let i = 0; i < target.length; i++) target[i] = routedSum[i]! * own;
+    return target;
+  }
   const others = weight / (tokens + weight);
-  const mean = new Float32Array(routedSum.length);
-  for (let i = 0; i < mean.length; i++) mean[i] = routedSum[i]! * own + layerMean[i]! * others;
-  return mean;
+  for (let i = 0; i < target.length; i++) target[i] = routedSum[i]! * own + layerMean[i]! * others;
+  return target;
 }
 
 /** Gram of inputs divided by `scales`, D⁻¹GD⁻¹ with D = diag(scales); in place when `target` is `gram`. */

@@ -28,7 +28,7 @@ export interface WorkingLinear {
 export function workingValues(inFeatures: number, lanes: number, width: number): number {
   const matrices = 5 * inFeatures * lanes;
   const parameters = 2 * (inFeatures / width) * lanes;
-  const blocks = 7 * BLOCK * lanes + 4 * BLOCK * BLOCK;
+  const blocks = 7 * BLOCK * lanes + 5 * BLOCK * BLOCK;
   return matrices + parameters + blocks + 32 * lanes + 4 * inFeatures;
 }
 

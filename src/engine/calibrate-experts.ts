@@ -15,16 +15,16 @@ import {
 } from '../awq/statistics.js';
 import type { ExpertPlan } from '../model/plan.js';
 import { noEnergy } from './language-sample.js';
-import { loadExpert, type TapSums } from '../runtime/layer-runner.js';
-import { gemm } from '../runtime/matrix.js';
+import { loadExpert } from '../runtime/expert-runner.js';
 import { openRowStore } from '../runtime/row-store.js';
-import { readLinear } from '../runtime/weights.js';
+import type { TapSums } from '../runtime/tap-sums.js';
 import type { Handled } from '../runtime/workers.js';
-import { gatherRouted, moeOf, scatterAdd } from './forward-lane.js';
+import { moeOf } from './forward-lane.js';
+import { addTo, forcedRows, gramOfRows, routedRows, weightedRows, type RoutedRows } from './routed-rows.js';
 import { DOWN_SEARCH_ROWS, GRAM_SEARCH_WIDTH, KEPT_GRAM_BYTES } from './search-limits.js';
 import type { CalibrationJobs, ExpertResult, LinearResult } from './quantize-jobs.js';
-import { addLosses, quantizeLinear, schemeOf, transferOf, type QuantizeLane } from './quantize-lane.js';
-import { sampleOfExpert, sketchRows, weightRows } from './expert-inputs.js';
+import { addLosses, quantizeLinear, schemeOf, transferOf, weightOf, type QuantizeLane } from './quantize-lane.js';
+import { sampleOfExpert, sketchRows } from './expert-inputs.js';
 
 export async function calibrateExperts(
   lane: QuantizeLane,
@@ -37,9 +37,7 @@ export async function calibrateExperts(
   const accumulator = openRowStore(job.accumulator);
   const keepsGrams = job.experts.length * width * width * 4 <= KEPT_GRAM_BYTES;
   const losses = new Float64Array(job.candidates.length);
-  const sampled = new Float32Array(job.sample.length * width);
-  job.sample.forEach((token, i) => input.read(token, 1, sampled, i * width));
-  const ones = new Float32Array(job.sample.length).fill(1);
+  const forcedInput = forcedRows(input, job.sample);
   const results: ExpertResult[] = [];
   const downEdges = new Set(
     model.plan.layers[job.layer]!.edges.flatMap(({ tap, readers }) => (tap === 'expert-down' ? readers : [])),
@@ -47,28 +45,31 @@ export async function calibrateExperts(
   lane.kept.clear();
   for (const e of job.experts) {
     const plan = moe.experts[e]!;
-    const expert = loadExpert(model.plan, moe, e, model.reader, model.sessions);
-    const routed = gatherRouted(input, moe.topK, e, job.routing, job.assignments);
-    const tokens = routed.tokens.length;
+    const expert = loadExpert(moe, e, model.reader, model);
+    const rows = routedRows(input, moe.topK, e, job);
+    const tokens = rows.tokens.length;
     const isQuantized = lane.targets.quantized.has(plan.down.module);
-    const run =
+    const own =
       tokens === 0
         ? null
-        : await expert.run(routed.x, routed.routing, { input: isQuantized && keepsGrams, inner: isQuantized });
-    if (run !== null) scatterAdd(accumulator, routed.tokens, run.output);
+        : await expert.run(
+            rows,
+            { input: isQuantized && keepsGrams, inner: isQuantized },
+            { sum: addTo(accumulator, rows) },
+          );
     if (!isQuantized) continue;
     const forced =
-      settings.shrinkage > 0 && ones.length > 0
-        ? (await expert.run(sampled, ones, { input: false, inner: true, output: false })).inner
+      settings.shrinkage > 0 && job.sample.length > 0
+        ? (await expert.run(forcedInput, { input: false, inner: true }, {})).inner
         : null;
-    const inner = shrunkSums(run?.inner ?? null, tokens, forced, ones.length, settings.shrinkage);
+    const inner = shrunkSums(own?.inner ?? null, tokens, forced, job.sample.length, settings.shrinkage);
     const down = await calibrateDown(lane, plan, downEdges.has(plan.down), inner);
     if (job.candidates.length > 0) {
-      const scaled = moe.weightOn === 'input' ? weightRows(routed.x, routed.routing) : routed.x;
-      const statistics = await gateUpStatistics(lane, scaled, tokens, run?.input ?? null, job.layerGram, sampled);
+      const seen = moe.weightOn === 'input' ? weightedRows(rows, rows.routing) : rows;
+      const statistics = await gateUpStatistics(lane, seen, own?.input ?? null, job.layerGram, forcedInput);
       if (statistics !== null) addLosses(losses, await gateUpLosses(lane, plan, statistics, tokens, job));
     }
-    lane.kept.set(e, { downScales: down.scales, inputSum: run?.input?.gram ?? null });
+    lane.kept.set(e, { downScales: down.scales, inputSum: own?.input?.gram ?? null });
     const ownShare = tokens === 0 ? 0 : tokens / (tokens + settings.shrinkage);
     results.push({ expert: e, tokens, ownShare, ...down.report, upScales: down.scales, linears: [down.result] });
   }
@@ -95,13 +96,9 @@ function shrunkSums(
       : { gram: forced.gram.map((value) => value / sample), absolute: forced.absolute.map((value) => value / sample) };
   const size = own ?? forced;
   if (size === null) return null;
-  const gram = shrink(own?.gram ?? new Float32Array(size.gram.length), tokens, layer?.gram ?? null, kappa);
-  const absolute = shrink(
-    own?.absolute ?? new Float32Array(size.absolute.length),
-    tokens,
-    layer?.absolute ?? null,
-    kappa,
-  );
+  const sums = own ?? { gram: new Float32Array(size.gram.length), absolute: new Float32Array(size.absolute.length) };
+  const gram = shrink(sums.gram, tokens, layer?.gram ?? null, kappa, sums.gram);
+  const absolute = shrink(sums.absolute, tokens, layer?.absolute ?? null, kappa, sums.absolute);
   return gram === null || absolute === null ? null : { gram, absolute };
 }
 
@@ -126,7 +123,7 @@ async function calibrateDown(
       result: await quantizeLinear(lane, down, prepared, null, null, null),
     };
   }
-  const { weight } = readLinear(lane.model.reader, down);
+  const weight = weightOf(lane, down);
   const scheme = schemeOf(lane, down);
   const magnitudeOf = createWeightMagnitude(down.inFeatures);
   addWeightMagnitude(magnitudeOf, weight, down.outFeatures, down.inFeatures, scheme);
@@ -160,28 +157,28 @@ async function calibrateDown(
 
 /** The inputs of gate and up as the search needs them: the shrunk Gram when narrow, else rows that stand for it. */
 async function gateUpStatistics(
-  lane: QuantizeLane,
-  x: Float32Array,
-  tokens: number,
+  { model, settings }: QuantizeLane,
+  rows: RoutedRows,
   own: TapSums | null,
   layerGram: Float32Array,
-  sampled: Float32Array,
+  forced: RoutedRows,
 ): Promise<InputStatistics | null> {
-  const width = lane.model.plan.hiddenSize;
-  const kappa = lane.settings.shrinkage;
+  const { width } = rows;
+  const tokens = rows.tokens.length;
+  const kappa = settings.shrinkage;
   if (width <= GRAM_SEARCH_WIDTH) {
-    const sum = own?.gram ?? (tokens === 0 ? new Float32Array(width * width) : await gramOf(x, width));
-    const gram = shrink(sum, tokens, layerGram, kappa);
+    const sum = own?.gram ?? (await gramOfRows(rows, tokens, width, model.scratch));
+    const gram = shrink(sum, tokens, layerGram, kappa, model.scratch.floats('gate-gram', width * width));
     return gram === null ? null : { kind: 'gram', gram };
   }
   if (tokens === 0 && kappa === 0) return null;
   const ownShare = kappa === Infinity ? 0 : tokens / (tokens + kappa);
-  const parts = [sketchRows(x, width, ownShare), sketchRows(sampled, width, 1 - ownShare)];
-  const rows = parts.reduce((sum, part) => sum + part.length, 0) / width;
-  const sketch = new Float32Array(rows * width);
+  const parts = [sketchRows(rows, ownShare), sketchRows(forced, 1 - ownShare)];
+  const count = parts.reduce((sum, part) => sum + part.length, 0) / width;
+  const sketch = new Float32Array(count * width);
   sketch.set(parts[0]!);
   sketch.set(parts[1]!, parts[0]!.length);
-  return { kind: 'sketch', sketch, rows };
+  return { kind: 'sketch', sketch, rows: count };
 }
 
 async function gateUpLosses(
@@ -194,7 +191,7 @@ async function gateUpLosses(
   const losses = new Float64Array(job.candidates.length);
   const experts = job.assignments.offsets.length - 1;
   for (const linear of [gate, up]) {
-    const { weight } = readLinear(lane.model.reader, linear);
+    const weight = weightOf(lane, linear);
     const rows = rowsPerLinear(linear.outFeatures, 2 * experts, lane.settings.search.rowBudget);
     const searched = {
       weight,
@@ -234,13 +231,12 @@ export async function quantizeExperts(
     let sum = inputSum;
     const tokens = job.assignments.offsets[e + 1]! - job.assignments.offsets[e]!;
     if (sum === null && tokens > 0) {
-      const routed = gatherRouted(input, moe.topK, e, job.routing, job.assignments);
-      sum = await gramOf(
-        moe.weightOn === 'input' ? weightRows(routed.x, routed.routing) : routed.x,
-        model.plan.hiddenSize,
-      );
+      const rows = routedRows(input, moe.topK, e, job);
+      const seen = moe.weightOn === 'input' ? weightedRows(rows, rows.routing) : rows;
+      sum = await gramOfRows(seen, tokens, model.plan.hiddenSize, model.scratch);
     }
-    const gram = shrink(sum ?? new Float32Array(job.layerGram.length), tokens, job.layerGram, settings.shrinkage);
+    sum ??= new Float32Array(job.layerGram.length);
+    const gram = shrink(sum, tokens, job.layerGram, settings.shrinkage, sum);
     if (gram !== null && job.scales !== null) smoothGram(gram, job.scales, gram);
     const prepared = gram === null ? null : await prepareGram(gram, model.plan.hiddenSize, settings.rounding);
     const measure = { sampled: sampleOfExpert(input, moe, e, job), energy };
@@ -253,8 +249,4 @@ export async function quantizeExperts(
   input.close();
   kept.clear();
   return { result: { experts: results, energy }, transfer: transferOf(results.flatMap(({ linears }) => linears)) };
-}
-
-function gramOf(x: Float32Array, width: number): Promise<Float32Array> {
-  return gemm(x, x, { m: width, n: width, k: x.length / width }, { transA: true });
 }

@@ -5,18 +5,20 @@ import { rowsPerLinear, scaleLosses, type InputStatistics } from '../awq/scale-s
 import type { QuantizedLinear } from '../awq/scheme.js';
 import { shrink, smoothGram } from '../awq/statistics.js';
 import type { Linear, MoePlan } from '../model/plan.js';
-import { loadExpert } from '../runtime/layer-runner.js';
+import { loadExpert } from '../runtime/expert-runner.js';
 import { gemm } from '../runtime/matrix.js';
 import { openRowStore, type RowStore } from '../runtime/row-store.js';
-import { overriddenReader, readLinear } from '../runtime/weights.js';
+import { overriddenReader } from '../runtime/weights.js';
 import type { Handled } from '../runtime/workers.js';
 import type { DriftJobs, FollowerInput } from './drift-jobs.js';
-import { gatherRouted, moeOf, scatterAdd, type RoutedTokens } from './forward-lane.js';
+import { moeOf, NO_STATISTICS } from './forward-lane.js';
 import { noEnergy, type LanguageEnergy } from './language-sample.js';
 import { outputFormat } from './output-format.js';
 import type { LinearResult } from './quantize-jobs.js';
+import { addTo, forcedRows, gramOfRows, routedRows, scaleRows, weightedRows, type RoutedRows } from './routed-rows.js';
 import { sampleOfExpert, sketchRows } from './expert-inputs.js';
-import { addLosses, effectiveWeight, schemeOf, transferOf, type QuantizeLane } from './quantize-lane.js';
+import { addLosses, effectiveWeight, schemeOf, transferOf, weightOf, type QuantizeLane } from './quantize-lane.js';
+import { GRAM_SEARCH_WIDTH } from './search-limits.js';
 import { smoothWeight } from './smooth-weight.js';
 
 /**
@@ -24,41 +26,22 @@ import { smoothWeight } from './smooth-weight.js';
  * multiplied by, so its row is scaled by the routing weight, times top-k to keep a token's mean share at one.
  */
 interface WeightedInput {
-  readonly routed: RoutedTokens;
-  /** Inputs as gate and up see them, [tokens × hidden]. */
-  readonly x: Float32Array;
+  /** As the expert's graph takes them. */
+  readonly rows: RoutedRows;
+  /** As gate and up see them, times their shares. */
+  readonly weighted: RoutedRows;
   readonly shares: Float32Array;
 }
 
-function weightedInput(
-  input: RowStore,
-  moe: MoePlan,
-  expert: number,
-  { routing, assignments }: FollowerInput,
-): WeightedInput {
-  const routed = gatherRouted(input, moe.topK, expert, routing, assignments);
-  const onInput = moe.weightOn === 'input';
-  const shares = onInput
-    ? new Float32Array(routed.routing.length).fill(1)
-    : routed.routing.map((weight) => weight * moe.topK);
-  return { routed, x: onInput ? scaleRows(routed.x, routed.routing) : routed.x, shares };
-}
-
-function scaleRows(rows: Float32Array, factors: Float32Array): Float32Array {
-  const width = rows.length / Math.max(1, factors.length);
-  const scaled = new Float32Array(rows.length);
-  for (let row = 0, at = 0; row < factors.length; row++) {
-    for (let i = 0; i < width; i++, at++) scaled[at] = rows[at]! * factors[row]!;
+function weightedInput(input: RowStore, moe: MoePlan, expert: number, from: FollowerInput): WeightedInput {
+  const rows = routedRows(input, moe.topK, expert, from);
+  const { routing } = rows;
+  if (moe.weightOn === 'input') {
+    return { rows, weighted: weightedRows(rows, routing), shares: new Float32Array(routing.length).fill(1) };
   }
-  return scaled;
+  const shares = routing.map((weight) => weight * moe.topK);
+  return { rows, weighted: weightedRows(rows, shares), shares };
 }
-
-function gramOf(rows: Float32Array, width: number): Promise<Float32Array> {
-  return gemm(rows, rows, { m: width, n: width, k: rows.length / width }, { transA: true });
-}
-
-/** Up to this width a Gram is the cheaper statistic for the search; beyond it, rows of the input are. */
-const GRAM_SEARCH_WIDTH = 512;
 
 export async function searchGates(lane: QuantizeLane, job: DriftJobs['searchGates']['job']): Promise<Handled> {
   const { model, settings } = lane;
@@ -67,23 +50,20 @@ export async function searchGates(lane: QuantizeLane, job: DriftJobs['searchGate
   const input = openRowStore(job.expertsInput);
   const losses = new Float64Array(job.candidates.length);
   for (const e of job.experts) {
-    const { x, shares, routed } = weightedInput(input, moe, e, job);
-    const tokens = routed.tokens.length;
+    const { weighted } = weightedInput(input, moe, e, job);
+    const tokens = weighted.tokens.length;
     if (tokens === 0) continue;
-    const rows = scaleRows(x, shares);
     let statistics: InputStatistics;
     if (width <= GRAM_SEARCH_WIDTH) {
-      statistics = {
-        kind: 'gram',
-        gram: shrink(await gramOf(rows, width), tokens, job.layerGram, settings.shrinkage)!,
-      };
+      const sum = await gramOfRows(weighted, tokens, width, model.scratch);
+      statistics = { kind: 'gram', gram: shrink(sum, tokens, job.layerGram, settings.shrinkage)! };
     } else {
-      const sketch = sketchRows(rows, width, 1);
+      const sketch = sketchRows(weighted, 1);
       statistics = { kind: 'sketch', sketch, rows: sketch.length / width };
     }
     const { gate, up } = moe.experts[e]!;
     for (const linear of [gate, up]) {
-      const { weight } = readLinear(model.reader, linear);
+      const weight = weightOf(lane, linear);
       const judged = rowsPerLinear(linear.outFeatures, 2 * moe.experts.length, settings.search.rowBudget);
       const { outFeatures, inFeatures } = linear;
       const searched = { weight, outFeatures, inFeatures, statistics, lossWeight: tokens, rows: judged };
@@ -111,23 +91,22 @@ export async function quantizeGates(lane: QuantizeLane, job: DriftJobs['quantize
   const width = model.plan.hiddenSize;
   const input = openRowStore(job.expertsInput);
   const accumulator = openRowStore(job.accumulator);
-  const forced = new Float32Array(settings.shrinkage > 0 ? job.forced.length * width : 0);
-  if (forced.length > 0) job.forced.forEach((token, i) => input.read(token, 1, forced, i * width));
+  const forced = settings.shrinkage > 0 && job.forced.length > 0 ? forcedRows(input, job.forced) : null;
   const energy = noEnergy(job.sample.languages.length);
   const experts: { expert: number; linears: LinearResult[] }[] = [];
   drifted.clear();
   for (const e of job.experts) {
     const plan = moe.experts[e]!;
-    const { routed, x, shares } = weightedInput(input, moe, e, job);
-    const tokens = routed.tokens.length;
-    const sum = tokens === 0 ? new Float32Array(width * width) : await gramOf(scaleRows(x, shares), width);
+    const { rows, weighted } = weightedInput(input, moe, e, job);
+    const tokens = rows.tokens.length;
+    const sum = await gramOfRows(weighted, tokens, width, model.scratch);
     const gram = shrink(sum, tokens, job.layerGram, settings.shrinkage);
     if (gram !== null && job.scales !== null) smoothGram(gram, job.scales, gram);
     const prepared = gram === null ? null : await prepareGram(gram, width, settings.rounding);
     const measured = { sampled: sampleOfExpert(input, moe, e, job), energy };
     const results: TargetResult[] = [];
     for (const linear of [plan.gate, plan.up]) {
-      const { weight } = readLinear(model.reader, linear);
+      const weight = weightOf(lane, linear);
       const target = await followDrift(weight, job.drift, width);
       results.push(await quantizeTarget(lane, linear, weight, target, prepared, job.scales, measured));
     }
@@ -137,19 +116,15 @@ export async function quantizeGates(lane: QuantizeLane, job: DriftJobs['quantize
         return [key, { data, shape }] as const;
       }),
     );
-    const expert = loadExpert(model.plan, moe, e, overriddenReader(model.reader, overrides), model.sessions);
-    const run = await expert.run(routed.x, routed.routing, { input: false, inner: false, rows: true });
-    scatterAdd(accumulator, routed.tokens, run.output);
-    const forcedRun =
-      forced.length === 0
-        ? null
-        : await expert.run(forced, new Float32Array(job.forced.length).fill(1), {
-            input: false,
-            inner: true,
-            output: false,
-          });
-    const forcedGram = forcedRun?.inner?.gram.map((value) => value / job.forced.length) ?? null;
-    drifted.set(e, { rows: run.rows!, forcedGram });
+    const expert = loadExpert(moe, e, overriddenReader(model.reader, overrides), model);
+    const inner = new Float32Array(tokens * plan.down.inFeatures);
+    await expert.run(rows, NO_STATISTICS, {
+      sum: addTo(accumulator, rows),
+      inner: (part, from) => inner.set(part, from * plan.down.inFeatures),
+    });
+    const forcedSums = forced === null ? null : (await expert.run(forced, { input: false, inner: true }, {})).inner;
+    const forcedGram = forcedSums?.gram.map((value) => value / job.forced.length) ?? null;
+    drifted.set(e, { rows: inner, forcedGram });
     experts.push({ expert: e, linears: results.map(({ result }) => result) });
   }
   input.close();
@@ -210,11 +185,13 @@ export async function quantizeDowns(lane: QuantizeLane, job: DriftJobs['quantize
   for (const e of job.experts) {
     const { down } = moe.experts[e]!;
     const { rows, forcedGram } = drifted.get(e)!;
-    const { routed, shares } = weightedInput(input, moe, e, job);
+    const { rows: routed, shares } = weightedInput(input, moe, e, job);
     const tokens = routed.tokens.length;
-    const inner = scaleRows(rows, shares);
-    const sum = tokens === 0 ? new Float32Array(down.inFeatures ** 2) : await gramOf(inner, down.inFeatures);
-    const { weight } = readLinear(model.reader, down);
+    const inner = rows.slice();
+    scaleRows(inner, down.inFeatures, shares);
+    const shape = { m: down.inFeatures, n: down.inFeatures, k: tokens };
+    const sum = await gemm(inner, inner, shape, { transA: true });
+    const weight = weightOf(lane, down);
     const target = tokens === 0 ? weight : await repaid();
     const gram = shrink(sum, tokens, forcedGram, settings.shrinkage);
     const prepared = gram === null ? null : await prepareGram(gram, down.inFeatures, settings.rounding);
@@ -226,8 +203,8 @@ export async function quantizeDowns(lane: QuantizeLane, job: DriftJobs['quantize
     async function repaid(): Promise<Float32Array> {
       // The chosen experts share the residual by their weights, which need not add up to one.
       const owed = new Float32Array(tokens * residuals.width);
+      residuals.gather(routed.tokens, owed);
       routed.tokens.forEach((token, i) => {
-        residuals.read(token, 1, owed, i * residuals.width);
         const total = moe.weightOn === 'output' ? weightSum(weights, token, moe.topK) : moe.topK;
         const factor = shares[i]! / (Math.max(total, 1e-6) * scale);
         for (let j = i * residuals.width; j < (i + 1) * residuals.width; j++) owed[j]! *= factor;
@@ -240,8 +217,13 @@ export async function quantizeDowns(lane: QuantizeLane, job: DriftJobs['quantize
 
     async function putOut(written: QuantizedLinear): Promise<void> {
       const { data } = effectiveWeight(down, written, null, null);
-      const out = await gemm(rows, data, { m: tokens, n: down.outFeatures, k: down.inFeatures }, { transB: true });
-      scatterAdd(accumulator, routed.tokens, moe.weightOn === 'output' ? scaleRows(out, routed.routing) : out);
+      const out = new Float32Array(tokens * down.outFeatures);
+      accumulator.gather(routed.tokens, out);
+      const factored = rows.slice();
+      if (moe.weightOn === 'output') scaleRows(factored, down.inFeatures, routed.routing);
+      const product = { m: tokens, n: down.outFeatures, k: down.inFeatures };
+      await gemm(factored, data, product, { transB: true, addend: out, out });
+      accumulator.scatter(routed.tokens, out);
     }
   }
   drifted.clear();

@@ -27,8 +27,12 @@ export async function divergence(model: LaneModel, job: DivergenceJob): Promise<
   const otherCheckpoint = job.other === model.checkpoint.directory ? model.checkpoint : openCheckpoint(job.other);
   const other = otherCheckpoint === model.checkpoint ? model.plan : planModel(otherCheckpoint);
   const graph = divergenceGraph(model.plan, other);
-  const own = prefixed(graph.bindings.keys(), 'p.', loadBindings(createWeightReader(model.checkpoint), graph));
-  const others = prefixed(graph.bindings.keys(), 'q.', loadBindings(createWeightReader(otherCheckpoint), graph));
+  const own = prefixed(graph.bindings.keys(), 'p.', loadBindings(createWeightReader(model.checkpoint), graph.bindings));
+  const others = prefixed(
+    graph.bindings.keys(),
+    'q.',
+    loadBindings(createWeightReader(otherCheckpoint), graph.bindings),
+  );
   const { vocabularySize, hiddenSize } = model.plan;
   const total = job.to - job.from;
   const result: TokenDivergence = {

@@ -1,20 +1,22 @@
 import type { MoePlan } from '../model/plan.js';
 import type { SampledRows } from '../awq/output-error.js';
 import type { RowStore } from '../runtime/row-store.js';
+import { scaleRows, type RoutedRows } from './routed-rows.js';
 import { SKETCH_ROWS } from './search-limits.js';
 import type { CalibrationJobs } from './quantize-jobs.js';
 
 /** Evenly spaced rows, scaled so that SᵀS ≈ share · mean xxᵀ. */
-export function sketchRows(x: Float32Array, width: number, share: number): Float32Array {
-  const total = x.length / width;
+export function sketchRows(rows: RoutedRows, share: number): Float32Array {
+  const total = rows.routing.length;
   if (total === 0 || share === 0) return new Float32Array(0);
-  const rows = Math.min(total, SKETCH_ROWS);
-  const factor = Math.sqrt(share / rows);
-  const sketch = new Float32Array(rows * width);
-  for (let row = 0; row < rows; row++) {
-    const from = Math.floor(((row + 0.5) * total) / rows) * width;
-    for (let i = 0; i < width; i++) sketch[row * width + i] = x[from + i]! * factor;
-  }
+  const count = Math.min(total, SKETCH_ROWS);
+  const factor = Math.sqrt(share / count);
+  const sketch = new Float32Array(count * rows.width);
+  rows.pick(
+    Int32Array.from({ length: count }, (_, row) => Math.floor(((row + 0.5) * total) / count)),
+    sketch,
+  );
+  for (let i = 0; i < sketch.length; i++) sketch[i]! *= factor;
   return sketch;
 }
 
@@ -35,24 +37,18 @@ export function sampleOfExpert(
   const own = new Int32Array(slots)
     .subarray(offsets[expert], offsets[expert + 1])
     .filter((slot) => languageOf.has(Math.floor(slot / topK)));
-  const { width } = input;
-  const rows = new Float32Array(own.length * width);
-  own.forEach((slot, i) => input.read(Math.floor(slot / topK), 1, rows, i * width));
-  const scaled =
-    weightOn === 'input'
-      ? weightRows(
-          rows,
-          Float32Array.from(own, (slot) => weights[slot]!),
-        )
-      : rows;
+  const tokens = own.map((slot) => Math.floor(slot / topK));
+  const rows = new Float32Array(own.length * input.width);
+  input.gather(tokens, rows);
+  if (weightOn === 'input')
+    scaleRows(
+      rows,
+      input.width,
+      Float32Array.from(own, (slot) => weights[slot]!),
+    );
   return {
-    rows: scaled,
-    groupOf: Uint16Array.from(own, (slot) => languageOf.get(Math.floor(slot / topK))!),
+    rows,
+    groupOf: Uint16Array.from(tokens, (token) => languageOf.get(token)!),
     groups: sample.languages.length,
   };
-}
-
-export function weightRows(x: Float32Array, weights: Float32Array): Float32Array {
-  const width = x.length / Math.max(1, weights.length);
-  return x.map((value, i) => value * weights[Math.floor(i / width)]!);
 }

@@ -1,12 +1,15 @@
 import type { Checkpoint } from '../checkpoint/open.js';
 import { headGraph } from '../graph/head.js';
 import type { ModelPlan, MoePlan } from '../model/plan.js';
-import { loadExpert, loadLayer } from '../runtime/layer-runner.js';
+import { loadExpert } from '../runtime/expert-runner.js';
+import { loadLayer } from '../runtime/layer-runner.js';
 import { openRowStore } from '../runtime/row-store.js';
+import type { Scratch } from '../runtime/scratch.js';
 import type { SessionCache } from '../runtime/sessions.js';
 import { loadBindings, overriddenReader, readWeight, type WeightReader } from '../runtime/weights.js';
 import type { Handled } from '../runtime/workers.js';
-import type { ExpertAssignments, ForwardJobs, SharedRouting } from './jobs.js';
+import type { ForwardJobs } from './jobs.js';
+import { addTo, routedRows } from './routed-rows.js';
 
 /** What a lane's jobs work on. */
 export interface LaneModel {
@@ -14,30 +17,37 @@ export interface LaneModel {
   readonly plan: ModelPlan;
   readonly reader: WeightReader;
   readonly sessions: SessionCache;
+  readonly scratch: Scratch;
 }
 
-/** Rows of an embedding table read at once: 4,096 rows of a 7,168-wide model are 117 MB. */
-const EMBEDDING_ROWS = 4096;
+/** What `ExpertRun` gathers when an expert only runs. */
+export const NO_STATISTICS = { input: false, inner: false };
 
-export function embed({ checkpoint, plan }: LaneModel, job: ForwardJobs['embed']['job']): Handled {
+/** Rows of an embedding table read at once: 1,024 rows of a 7,168-wide model are 29 MB. */
+const EMBEDDING_ROWS = 1024;
+
+export function embed({ checkpoint, plan, scratch }: LaneModel, job: ForwardJobs['embed']['job']): Handled {
   const hidden = openRowStore(job.hidden);
   const ids = new Int32Array(job.ids);
-  const width = plan.hiddenSize;
-  const byId = Array.from({ length: job.to - job.from }, (_, i) => job.from + i).sort(
-    (a, b) => ids[a]! - ids[b]! || a - b,
-  );
+  const { hiddenSize: width, vocabularySize } = plan;
+  const { tensor, scale } = plan.embedding;
+  // Tokens by id, so that the table is read once and in order: id and position in one number, which sorts natively.
+  const places = 2 ** Math.ceil(Math.log2(Math.max(2, job.to)));
+  const byId = Float64Array.from({ length: job.to - job.from }, (_, i) => ids[job.from + i]! * places + job.from + i);
+  byId.sort();
   let first = 0;
-  let rows = new Float32Array(0);
   let end = 0;
-  for (const token of byId) {
-    const id = ids[token]!;
+  let rows = new Float32Array(0);
+  for (const key of byId) {
+    const id = Math.floor(key / places);
     if (id >= end) {
       first = id;
-      end = Math.min(plan.vocabularySize, id + EMBEDDING_ROWS);
-      rows = checkpoint.read(plan.embedding.tensor, { rows: [first, end] }) as Float32Array<ArrayBuffer>;
-      if (plan.embedding.scale !== 1) for (let i = 0; i < rows.length; i++) rows[i]! *= plan.embedding.scale;
+      end = Math.min(vocabularySize, id + EMBEDDING_ROWS);
+      rows = scratch.floats('embedding', (end - first) * width) as Float32Array<ArrayBuffer>;
+      checkpoint.readInto(tensor, rows, 0, { rows: [first, end] });
+      if (scale !== 1) for (let i = 0; i < rows.length; i++) rows[i]! *= scale;
     }
-    hidden.write(token, rows, (id - first) * width, 1);
+    hidden.write(key - id * places, rows, (id - first) * width, 1);
   }
   hidden.close();
   return { result: null };
@@ -48,14 +58,7 @@ export async function runLayer(model: LaneModel, job: ForwardJobs['layer']['job'
     model.reader,
     new Map(job.overrides.map(({ key, data, shape }) => [key, { data, shape }])),
   );
-  const layer = loadLayer(
-    model.plan,
-    model.plan.layers[job.layer]!,
-    reader,
-    model.sessions,
-    new Set(job.taps),
-    job.sample,
-  );
+  const layer = loadLayer(model.plan, model.plan.layers[job.layer]!, reader, model, new Set(job.taps), job.sample);
   const hidden = openRowStore(job.hidden);
   const rows = job.expertsInput === null ? null : openRowStore(job.expertsInput);
   const experts =
@@ -96,57 +99,17 @@ export async function runExperts(model: LaneModel, job: ForwardJobs['experts']['
   const input = openRowStore(job.expertsInput);
   const accumulator = openRowStore(job.accumulator);
   for (const e of job.experts) {
-    const routed = gatherRouted(input, moe.topK, e, job.routing, job.assignments);
-    if (routed.tokens.length === 0) continue;
-    const expert = loadExpert(model.plan, moe, e, model.reader, model.sessions);
-    const { output } = await expert.run(routed.x, routed.routing);
-    scatterAdd(accumulator, routed.tokens, output);
+    const rows = routedRows(input, moe.topK, e, job);
+    if (rows.tokens.length === 0) continue;
+    await loadExpert(moe, e, model.reader, model).run(rows, NO_STATISTICS, { sum: addTo(accumulator, rows) });
   }
   input.close();
   accumulator.close();
   return { result: null };
 }
 
-export interface RoutedTokens {
-  readonly tokens: Int32Array;
-  /** [tokens × hidden]. */
-  readonly x: Float32Array;
-  readonly routing: Float32Array;
-}
-
-/** The inputs of one expert, in token order. */
-export function gatherRouted(
-  input: ReturnType<typeof openRowStore>,
-  topK: number,
-  expert: number,
-  routing: SharedRouting,
-  { offsets, slots }: ExpertAssignments,
-): RoutedTokens {
-  const own = new Int32Array(slots).subarray(offsets[expert], offsets[expert + 1]);
-  const weights = new Float32Array(routing.weights);
-  const tokens = own.map((slot) => Math.floor(slot / topK));
-  const x = new Float32Array(tokens.length * input.width);
-  tokens.forEach((token, i) => input.read(token, 1, x, i * input.width));
-  return { tokens, x, routing: Float32Array.from(own, (slot) => weights[slot]!) };
-}
-
-export function scatterAdd(
-  accumulator: ReturnType<typeof openRowStore>,
-  tokens: Int32Array,
-  output: Float32Array,
-): void {
-  const { width } = accumulator;
-  const row = new Float32Array(width);
-  for (let i = 0; i < tokens.length; i++) {
-    accumulator.read(tokens[i]!, 1, row);
-    const base = i * width;
-    for (let j = 0; j < width; j++) row[j]! += output[base + j]!;
-    accumulator.write(tokens[i]!, row);
-  }
-}
-
-/** Rows combined at once. */
-const COMBINE_ROWS = 1024;
+/** Rows combined at once: they stay in cache between the passes over them. */
+const COMBINE_ROWS = 256;
 
 export function combine(job: ForwardJobs['combine']['job']): Handled {
   const hidden = openRowStore(job.hidden);
@@ -172,7 +135,7 @@ export function combine(job: ForwardJobs['combine']['job']): Handled {
 
 export async function logits(model: LaneModel, job: ForwardJobs['logits']['job']): Promise<Handled> {
   const graph = headGraph(model.plan);
-  const feeds = loadBindings(model.reader, graph);
+  const feeds = loadBindings(model.reader, graph.bindings);
   const rows = job.to - job.from;
   const x = new Float32Array(rows * model.plan.hiddenSize);
   const hidden = openRowStore(job.hidden);

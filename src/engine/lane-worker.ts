@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { openCheckpoint } from '../checkpoint/open.js';
 import { planModel } from '../model/registry.js';
+import { createScratch } from '../runtime/scratch.js';
 import { createSessionCache } from '../runtime/sessions.js';
 import { createWeightReader } from '../runtime/weights.js';
 import { quantizeDowns, quantizeGates, searchGates } from './drift-lane.js';
@@ -28,6 +29,7 @@ const model = once((): LaneModel => {
     plan,
     reader: setup.roundToNearest && setup.quantize !== null ? roundedReader(stored, plan, setup.quantize) : stored,
     sessions: createSessionCache({ threads: setup.threads, providers: setup.providers }),
+    scratch: createScratch(),
   };
 });
 

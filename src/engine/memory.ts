@@ -6,8 +6,8 @@ import { KEPT_GRAM_BYTES } from './search-limits.js';
 import { wantedTaps } from './quantize-layer.js';
 
 /** Node, onnxruntime and the compiled code: of the process, and of each lane. Measured on idle ones. */
-const PROCESS_BYTES = 110 * 2 ** 20;
-const LANE_BYTES = 75 * 2 ** 20;
+const PROCESS_BYTES = 150 * 2 ** 20;
+const LANE_BYTES = 100 * 2 ** 20;
 const F32 = 4;
 
 export interface MemoryInput {

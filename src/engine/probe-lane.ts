@@ -3,7 +3,8 @@ import { scaleCandidates, scaleLosses } from '../awq/scale-search.js';
 import { InputError } from '../errors.js';
 import { layerLinears, linearsByTap } from '../model/linears.js';
 import type { LayerPlan, Linear } from '../model/plan.js';
-import { loadExpert, loadLayer } from '../runtime/layer-runner.js';
+import { loadExpert } from '../runtime/expert-runner.js';
+import { loadLayer } from '../runtime/layer-runner.js';
 import { gemm } from '../runtime/matrix.js';
 import { createRowStore, openRowStore } from '../runtime/row-store.js';
 import { readLinear } from '../runtime/weights.js';
@@ -73,9 +74,9 @@ function probedLinears(lane: QuantizeLane, layer: LayerPlan): { readonly wide: L
 }
 
 async function probeBlocks(lane: QuantizeLane, layer: LayerPlan, sequenceLength: number): Promise<Measured> {
-  const { plan, reader, sessions } = lane.model;
+  const { plan, reader } = lane.model;
   const taps = wantedTaps(layer, lane.targets);
-  const loaded = loadLayer(plan, layer, reader, sessions, new Set(taps));
+  const loaded = loadLayer(plan, layer, reader, lane.model, new Set(taps));
   const length = Math.min(sequenceLength, BATCH_TOKENS);
   const count = Math.max(1, Math.floor(BATCH_TOKENS / length));
   const hidden = openRowStore(createRowStore(length * count, plan.hiddenSize, null));
@@ -99,13 +100,19 @@ async function probeExpert(
   { feedForward }: LayerPlan,
 ): Promise<Pick<ProbeMeasurement, 'expert' | 'expertSeconds'>> {
   if (feedForward.kind !== 'moe') return { expert: null, expertSeconds: 0 };
-  const { plan, reader, sessions } = lane.model;
+  const { plan, reader } = lane.model;
   const { gate, up, down } = feedForward.experts[0]!;
   const statistics = { input: true, inner: true };
   const x = noise(EXPERT_TOKENS * plan.hiddenSize, 2);
   const run = async (expert: number, tokens: number): Promise<void> => {
-    const loaded = loadExpert(plan, feedForward, expert, reader, sessions);
-    await loaded.run(x.subarray(0, tokens * plan.hiddenSize), new Float32Array(tokens).fill(0.5), statistics);
+    const rows = {
+      routing: new Float32Array(tokens).fill(0.5),
+      read: (from: number, count: number, target: Float32Array) =>
+        target.set(x.subarray(from * plan.hiddenSize, (from + count) * plan.hiddenSize)),
+    };
+    await loadExpert(feedForward, expert, reader, lane.model).run(rows, statistics, {
+      sum: { read: (_from, _count, target) => target.fill(0), write: () => undefined },
+    });
   };
   await run(0, 1);
   const expertSeconds = await timed(() => run(feedForward.experts.length - 1, 1));
@@ -118,7 +125,7 @@ async function probeExpert(
 async function probeSearch(lane: QuantizeLane, linear: Linear, gram: Float32Array): Promise<Measured> {
   const { search, scaleDtype } = lane.settings;
   const { inFeatures, outFeatures } = linear;
-  const { weight } = readLinear(lane.model.reader, linear);
+  const weight = readLinear(lane.model.reader, linear);
   const level = new Float32Array(inFeatures).fill(1);
   const candidates = scaleCandidates(level, level, search);
   const rows = Math.min(outFeatures, DOWN_SEARCH_ROWS);
@@ -145,7 +152,7 @@ async function probeRounding(
   const rounding = { operations: 0, seconds: 0 };
   for (const linear of linears) {
     const { inFeatures } = linear;
-    const { weight } = readLinear(lane.model.reader, linear);
+    const weight = readLinear(lane.model.reader, linear);
     const start = performance.now();
     const prepared = await prepareGram(grams.get(inFeatures)!, inFeatures, settings.rounding);
     factorization.seconds += (performance.now() - start) / 1000;

@@ -54,11 +54,16 @@ export function schemeOf(lane: QuantizeLane, { module }: Linear): Scheme {
   return lane.targets.quantized.get(module) ?? lane.settings.scheme;
 }
 
+/** A Linear's weight [out, in], over the one that was read before. */
+export function weightOf({ model }: QuantizeLane, linear: Linear): Float32Array {
+  return readLinear(model.reader, linear, (length) => model.scratch.floats('weight', length));
+}
+
 export function magnitude(lane: QuantizeLane, job: CalibrationJobs['magnitude']['job']): Handled {
   const linears = findLinears(lane, job.layer, job.modules);
   const total = createWeightMagnitude(linears[0]!.inFeatures);
   for (const linear of linears) {
-    const { weight } = readLinear(lane.model.reader, linear);
+    const weight = weightOf(lane, linear);
     addWeightMagnitude(total, weight, linear.outFeatures, linear.inFeatures, schemeOf(lane, linear));
   }
   return { result: total };
@@ -70,7 +75,7 @@ export async function searchLinears(
 ): Promise<Handled> {
   const losses = new Float64Array(job.candidates.length);
   for (const linear of findLinears(lane, job.layer, job.modules)) {
-    const { weight } = readLinear(lane.model.reader, linear);
+    const weight = weightOf(lane, linear);
     const statistics: InputStatistics = { kind: 'gram', gram: job.gram };
     const rows = rowsPerLinear(linear.outFeatures, job.ofModules, lane.settings.search.rowBudget);
     const searched = {
@@ -125,8 +130,13 @@ export async function quantizeLinear(
   wantsEffective = false,
 ): Promise<LinearResult> {
   const { outFeatures, inFeatures, module } = linear;
-  const original = readLinear(lane.model.reader, linear).weight;
-  const weight = smoothWeight(measure === null ? original : original.slice(), inFeatures, inputScales, outputScales);
+  const original = weightOf(lane, linear);
+  let weight = original;
+  if (measure !== null) {
+    weight = lane.model.scratch.floats('smoothed', original.length);
+    weight.set(original);
+  }
+  smoothWeight(weight, inFeatures, inputScales, outputScales);
   const { quantized, loss, relativeError } = await quantizeWeight({
     weight,
     outFeatures,
@@ -138,7 +148,8 @@ export async function quantizeLinear(
   });
   if (measure !== null) {
     const { sampled, energy } = measure;
-    await addOutputErrors(original, quantized, inputScales, outputScales, sampled, energy.signal, energy.error);
+    const room = lane.model.scratch.floats('delta', original.length);
+    await addOutputErrors(original, quantized, inputScales, outputScales, sampled, energy.signal, energy.error, room);
   }
   return {
     module,

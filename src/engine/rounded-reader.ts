@@ -16,8 +16,8 @@ export function roundedReader(stored: WeightReader, plan: ModelPlan, settings: Q
   }
   return {
     ...stored,
-    weight(ref) {
-      const feed = stored.weight(ref);
+    weight(ref, allocate) {
+      const feed = stored.weight(ref, allocate);
       const scheme = schemes.get(weightKey(ref));
       if (scheme !== undefined) roundToNearest(feed.data, feed.shape[1]!, scheme, settings.scaleDtype);
       return feed;

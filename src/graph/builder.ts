@@ -19,6 +19,7 @@ import {
   type TensorProto,
   type ValueInfoProto,
 } from 'onnx-buf';
+import { SENTINEL_NODE, SENTINEL_OUTPUT } from './sentinel.js';
 
 /** A named value inside a graph under construction. */
 export type Value = string & { readonly __brand: 'Value' };
@@ -154,9 +155,9 @@ export function createGraphBuilder(): GraphBuilder {
           ],
           graph: create(GraphProtoSchema, {
             name: 'block',
-            node: nodes,
+            node: [...nodes, SENTINEL_NODE],
             input: inputs,
-            output: outputs,
+            output: [SENTINEL_OUTPUT, ...outputs],
             initializer: initializers,
           }),
         }),

@@ -41,10 +41,22 @@ export function bind(context: BlockContext, name: string, rank: number, binding:
 
 /** x [rows, in] → x·Wᵀ + b [rows, out]. */
 export function linear(context: BlockContext, name: string, plan: Linear, x: Value): Value {
-  const weight = bind(context, `${name}.weight`, 2, { kind: 'weight', ref: plan.weight });
-  const bias =
-    plan.bias === null ? [] : [bind(context, `${name}.bias`, 1, { kind: 'vector', ref: plan.bias, offset: 0 })];
-  return context.graph.node('Gemm', [x, weight, ...bias], { transB: 1 });
+  return context.graph.node('Gemm', [x, ...linearOperands(context, name, plan)], { transB: 1 });
+}
+
+/** Weight and bias of a Linear as graph inputs. */
+export function linearOperands(context: BlockContext, name: string, plan: Linear): Value[] {
+  return linearBindings(name, plan).map(([operand, binding]) =>
+    bind(context, operand, binding.kind === 'weight' ? 2 : 1, binding),
+  );
+}
+
+/** Weight and bias of a Linear under the names of its graph inputs. */
+export function linearBindings(name: string, { weight, bias }: Linear): (readonly [string, Binding])[] {
+  return [
+    [`${name}.weight`, { kind: 'weight', ref: weight }],
+    ...(bias === null ? [] : [[`${name}.bias`, { kind: 'vector', ref: bias, offset: 0 }] as const]),
+  ];
 }
 
 /** Normalizes the last dimension, at any rank. */
@@ -84,9 +96,14 @@ export function tap(context: BlockContext, name: Tap, x: Value): void {
 
 /** The statistics of x [rows, features], all of whose rows are tokens. */
 export function accumulate(graph: GraphBuilder, name: string, x: Value): void {
+  accumulateGram(graph, name, x);
+  graph.output(`abs.${name}`, graph.node('ReduceSum', [graph.node('Abs', [x]), graph.integers([0])], { keepdims: 0 }));
+}
+
+/** Of the statistics, XᵀX alone. */
+export function accumulateGram(graph: GraphBuilder, name: string, x: Value): void {
   const sum = graph.input(`gram.${name}.sum`, 2);
   graph.output(`gram.${name}`, graph.node('Gemm', [x, x, sum], { transA: 1 }));
-  graph.output(`abs.${name}`, graph.node('ReduceSum', [graph.node('Abs', [x]), graph.integers([0])], { keepdims: 0 }));
 }
 
 export function reshape(graph: GraphBuilder, x: Value, shape: readonly number[]): Value {

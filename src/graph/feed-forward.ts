@@ -1,7 +1,18 @@
 import type { DensePlan, ExpertPlan, MoePlan, SharedExpertPlan, Tap } from '../model/plan.js';
 import { gated } from './activation.js';
 import type { Value } from './builder.js';
-import { accumulate, createBlockContext, linear, split, tap, type BlockContext } from './context.js';
+import {
+  accumulate,
+  accumulateGram,
+  createBlockContext,
+  linear,
+  linearBindings,
+  linearOperands,
+  split,
+  tap,
+  type Binding,
+  type BlockContext,
+} from './context.js';
 
 /** down(activation(gate·x) ⊙ up·x) on x [rows, hidden]. */
 export function dense(context: BlockContext, name: string, plan: DensePlan, x: Value, downTap: Tap): Value {
@@ -29,34 +40,49 @@ export function sharedExpert(context: BlockContext, plan: SharedExpertPlan, x: V
   return context.graph.node('Mul', [out, gate]);
 }
 
-/** Which statistics an expert's graph returns. */
-export interface ExpertStatistics {
+/** What an expert's graph returns. */
+export interface ExpertOutputs {
+  /** XᵀX of the inputs of gate and up. */
   readonly input: boolean;
+  /** XᵀX and Σ|x| of the inputs of down. */
   readonly inner: boolean;
-  /** Also return the input of down itself, `rows` [rows, intermediate]. */
-  readonly rows?: boolean;
-  /** false: nothing but statistics, so that down need not run. */
-  readonly output?: boolean;
+  /** The input of down itself, `rows` [rows, intermediate]. */
+  readonly rows: boolean;
+  /** The output `y`; without it, down does not run. */
+  readonly output: boolean;
 }
 
 /**
- * One routed expert on the tokens routed to it: inputs `x` [rows, hidden] and `routing` [rows, 1], output `y` [rows,
- * hidden], already weighted. Statistics are of x as the expert's Linears see it (llama4 weights the input).
+ * One routed expert on the tokens routed to it: inputs `x` [rows, hidden], `routing` [rows, 1] and `sum` [rows, hidden],
+ * output `y` = sum + routing · expert(x). Statistics are of x as the expert's Linears see it (llama4 weights the input).
  */
-export function expertGraph(plan: MoePlan, expert: ExpertPlan, statistics: ExpertStatistics): BlockContext {
+export function expertGraph(plan: MoePlan, expert: ExpertPlan, outputs: ExpertOutputs): BlockContext {
   const context = createBlockContext(new Set());
   const { graph } = context;
   let x = graph.input('x', 2);
   const routing = graph.input('routing', 2);
   if (plan.weightOn === 'input') x = graph.node('Mul', [x, routing]);
-  if (statistics.input) accumulate(graph, 'input', x);
+  if (outputs.input) accumulateGram(graph, 'input', x);
   const gate = linear(context, 'gate', expert.gate, x);
   const up = linear(context, 'up', expert.up, x);
   const inner = gated(graph, plan.activation, gate, up);
-  if (statistics.inner) accumulate(graph, 'inner', inner);
-  if (statistics.rows === true) graph.output('rows', inner);
-  if (statistics.output === false) return context;
-  const out = linear(context, 'down', expert.down, inner);
-  graph.output('y', plan.weightOn === 'output' ? graph.node('Mul', [out, routing]) : out);
+  if (outputs.inner) accumulate(graph, 'inner', inner);
+  if (outputs.rows) graph.output('rows', inner);
+  if (!outputs.output) return context;
+  const sum = graph.input('sum', 2);
+  const { down } = expert;
+  if (plan.weightOn === 'output' && down.bias === null) {
+    // Weighting the narrower side leaves the sum to Gemm.
+    const weight = linearOperands(context, 'down', down);
+    graph.output('y', graph.node('Gemm', [graph.node('Mul', [inner, routing]), ...weight, sum], { transB: 1 }));
+  } else {
+    const out = linear(context, 'down', down, inner);
+    graph.output('y', graph.node('Add', [sum, plan.weightOn === 'output' ? graph.node('Mul', [out, routing]) : out]));
+  }
   return context;
+}
+
+/** What an expert's graph is fed with besides its rows: the same names for every expert of a block. */
+export function expertBindings({ gate, up, down }: ExpertPlan): ReadonlyMap<string, Binding> {
+  return new Map([...linearBindings('gate', gate), ...linearBindings('up', up), ...linearBindings('down', down)]);
 }

@@ -6,13 +6,13 @@ export interface Batch {
 }
 
 export interface BatchLimits {
-  /** Rows of a batch, padding included. Enough for a matrix product to run at full rate. */
+  /** Rows of a batch, padding included: enough for products to run at full rate, few enough to stay in a core's cache. */
   readonly rows: number;
   /** Values of one attention score matrix, heads × batch × length². */
   readonly scores: number;
 }
 
-export const DEFAULT_BATCH_LIMITS: BatchLimits = { rows: 2048, scores: 4 * 2 ** 20 };
+export const DEFAULT_BATCH_LIMITS: BatchLimits = { rows: 1024, scores: 4 * 2 ** 20 };
 
 /**
  * Groups sequences by length so that little is padded. The result depends on the lengths alone, not on the number of

@@ -1,22 +1,16 @@
-import { expertGraph, type ExpertStatistics } from '../graph/feed-forward.js';
 import { layerGraph } from '../graph/layer.js';
 import { headParts } from '../graph/scaled-dot-product.js';
 import type { BlockContext } from '../graph/context.js';
+import { linearsByTap } from '../model/linears.js';
 import type { LayerPlan, ModelPlan, MoePlan, Tap } from '../model/plan.js';
-import { route, type Routing } from '../model/router-rule.js';
+import { route } from '../model/router-rule.js';
 import type { Batch } from './batches.js';
 import { positionFeeds } from './positions.js';
 import type { RowStore } from './row-store.js';
+import type { Scratch } from './scratch.js';
 import type { Feed, SessionCache } from './sessions.js';
+import { createRunningSums, type TapSums } from './tap-sums.js';
 import { loadBindings, type WeightReader } from './weights.js';
-
-/** Sums over the tokens a Linear's input was seen with. */
-export interface TapSums {
-  /** Σ xxᵀ, [features × features]. */
-  readonly gram: Float32Array;
-  /** Σ |x|, [features]. */
-  readonly absolute: Float32Array;
-}
 
 /** One decoder layer with its weights loaded, without its routed experts. */
 export interface LoadedLayer {
@@ -37,20 +31,11 @@ export interface ExpertsInput {
   readonly weights: Float32Array;
 }
 
-export interface ExpertRun {
-  /** [rows × hidden], weighted by the routing weight. */
-  readonly output: Float32Array;
-  readonly input: TapSums | null;
-  readonly inner: TapSums | null;
-  /** Inputs of down, [rows × intermediate], where asked for. */
-  readonly rows: Float32Array | null;
-}
-
 export function loadLayer(
   plan: ModelPlan,
   layer: LayerPlan,
   reader: WeightReader,
-  sessions: SessionCache,
+  { sessions, scratch }: { readonly sessions: SessionCache; readonly scratch: Scratch },
   taps: ReadonlySet<Tap> = new Set(),
   sample: Int32Array = new Int32Array(0),
 ): LoadedLayer {
@@ -61,29 +46,41 @@ export function loadLayer(
     if (graph === undefined) graphs.set(parts, (graph = layerGraph(layer, hiddenSize, taps, parts)));
     return graph;
   };
-  const weights = loadBindings(reader, graphFor(1));
+  const weights = loadBindings(reader, graphFor(1).bindings);
   const moe = layer.feedForward.kind === 'moe' ? layer.feedForward : null;
   const correction = moe === null ? null : loadCorrection(moe, reader);
-  const sums = new Map<Tap, TapSums>();
+  const byTap = linearsByTap(layer);
+  const sums = createRunningSums(
+    graphFor(1),
+    new Map([...taps].map((tap) => [tap, byTap.get(tap)?.[0]?.inFeatures ?? hiddenSize])),
+  );
   const samples = new Map<Tap, Float32Array[]>();
   const sampledTokens: number[] = [];
   const positions = new Map<number, Record<string, Feed>>();
   return {
-    sums,
+    sums: sums.sums,
     samples,
     sampledTokens,
     async run(batch, hidden, experts) {
       const { sequences, length } = batch;
       const graph = graphFor(headParts(layer.mixer, sequences.length, length));
       const rows = sequences.length * length;
-      const values = new Float32Array(rows * hiddenSize);
-      sequences.forEach(({ row, length: own }, i) => hidden.read(row, own, values, i * length * hiddenSize));
+      const part = (name: string, width: number): Feed => ({
+        data: scratch.floats(`layer.${name}`, rows * width),
+        shape: [rows, width],
+      });
+      const values = part('in', hiddenSize).data;
+      // Padding may hold whatever the last batch left, but not a NaN: 0 times it would be one.
+      sequences.forEach(({ row, length: own }, i) => {
+        hidden.read(row, own, values, i * length * hiddenSize);
+        values.fill(0, (i * length + own) * hiddenSize, (i + 1) * length * hiddenSize);
+      });
       let position = positions.get(length);
       if (position === undefined) positions.set(length, (position = positionFeeds(layer, length)));
       const feeds: Record<string, Feed> = {
         ...weights,
         ...position,
-        ...statisticsFeeds(graph, sums),
+        ...sums.feeds,
         hidden: { data: values, shape: [sequences.length, length, hiddenSize] },
         ...(graph.graph.inputs.includes('valid') ? { valid: validRows(batch) } : {}),
       };
@@ -91,24 +88,29 @@ export function loadLayer(
       if (graph.graph.inputs.includes('sample_rows')) {
         feeds['sample_rows'] = { data: Float32Array.from(picked.rows), shape: [picked.rows.length] };
       }
-      const results = await sessions.run(graph, feeds);
-      collectSums(results, sums);
+      const out = part('out', hiddenSize);
+      const routed =
+        moe === null ? null : { logits: part('router', moe.experts.length), input: part('experts-input', hiddenSize) };
+      const picks = new Map(
+        [...sums.sums].map(([tap, { absolute }]) => [tap, pickedRows(picked.rows.length, absolute.length)]),
+      );
+      await sessions.run(graph, feeds, {
+        ...sums.outputs,
+        ...Object.fromEntries([...picks].map(([tap, rows]) => [`sample.${tap}`, rows])),
+        hidden_out: out,
+        ...(routed === null ? {} : { 'router.logits': routed.logits, 'experts.input': routed.input }),
+      });
+      sums.add();
       sampledTokens.push(...picked.tokens);
-      for (const tap of taps) {
-        const own = samples.get(tap) ?? [];
-        own.push(results[`sample.${tap}`]!);
-        samples.set(tap, own);
-      }
-      const out = results['hidden_out']!;
-      const logits = results['router.logits'];
-      const input = results['experts.input'];
+      for (const [tap, { data }] of picks) samples.set(tap, [...(samples.get(tap) ?? []), data]);
       sequences.forEach(({ row, length: own }, i) => {
-        hidden.write(row, out, i * length * hiddenSize, own);
-        if (moe === null || experts === null || logits === undefined || input === undefined) return;
-        experts.rows.write(row, input, i * length * hiddenSize, own);
+        hidden.write(row, out.data, i * length * hiddenSize, own);
+        if (moe === null || experts === null || routed === null) return;
+        experts.rows.write(row, routed.input.data, i * length * hiddenSize, own);
         const count = moe.experts.length;
         const first = i * length * count;
-        const routing = route(moe.rule, logits.subarray(first, first + own * count), count, moe.topK, correction);
+        const logits = routed.logits.data.subarray(first, first + own * count);
+        const routing = route(moe.rule, logits, count, moe.topK, correction);
         experts.chosen.set(routing.chosen, row * moe.topK);
         experts.weights.set(routing.weights, row * moe.topK);
       });
@@ -149,89 +151,12 @@ function lowerBound(values: Int32Array, value: number): number {
   return low;
 }
 
+function pickedRows(rows: number, width: number): Feed {
+  return { data: new Float32Array(rows * width), shape: [rows, width] };
+}
+
 function validRows({ sequences, length }: Batch): Feed {
   const data = new Float32Array(sequences.length * length);
   sequences.forEach(({ length: own }, i) => data.fill(1, i * length, i * length + own));
   return { data, shape: [data.length, 1] };
 }
-
-/** The running sums go in as graph inputs and come back with the batch added: no pass over them in JavaScript. */
-function statisticsFeeds(graph: BlockContext, sums: ReadonlyMap<Tap, TapSums>): Record<string, Feed> {
-  const feeds: Record<string, Feed> = {};
-  for (const name of graph.graph.inputs) {
-    const match = /^gram\.(.+)\.sum$/.exec(name);
-    if (match === null) continue;
-    const gram = sums.get(match[1] as Tap)?.gram;
-    // Gemm broadcasts its addend, so the first batch adds a single zero.
-    feeds[name] =
-      gram === undefined
-        ? { data: new Float32Array(1), shape: [1, 1] }
-        : { data: gram, shape: [Math.sqrt(gram.length), Math.sqrt(gram.length)] };
-  }
-  return feeds;
-}
-
-function collectSums(results: Readonly<Record<string, Float32Array>>, sums: Map<Tap, TapSums>): void {
-  for (const [name, gram] of Object.entries(results)) {
-    if (!name.startsWith('gram.')) continue;
-    const tap = name.slice('gram.'.length) as Tap;
-    const absolute = results[`abs.${tap}`]!;
-    const before = sums.get(tap)?.absolute;
-    if (before !== undefined) for (let i = 0; i < absolute.length; i++) absolute[i]! += before[i]!;
-    sums.set(tap, { gram, absolute });
-  }
-}
-
-/** One routed expert with its weights loaded. */
-export interface LoadedExpert {
-  readonly weights: Readonly<Record<string, Feed>>;
-  /** Rows beyond CHUNK are run in parts, and their statistics added. */
-  run(x: Float32Array, routing: Float32Array, statistics?: ExpertStatistics): Promise<ExpertRun>;
-}
-
-/** Rows of one call of an expert: bounds the memory of its inner activations. */
-const EXPERT_ROWS = 4096;
-
-export function loadExpert(
-  plan: ModelPlan,
-  moe: MoePlan,
-  expert: number,
-  reader: WeightReader,
-  sessions: SessionCache,
-): LoadedExpert {
-  const { hiddenSize } = plan;
-  const graphs = new Map<string, BlockContext>();
-  const graphFor = (statistics: ExpertStatistics): BlockContext => {
-    const key = `${statistics.input} ${statistics.inner} ${statistics.rows === true} ${statistics.output !== false}`;
-    let graph = graphs.get(key);
-    if (graph === undefined) graphs.set(key, (graph = expertGraph(moe, moe.experts[expert]!, statistics)));
-    return graph;
-  };
-  const weights = loadBindings(reader, graphFor({ input: false, inner: false }));
-  return {
-    weights,
-    async run(x, routing, statistics = { input: false, inner: false }) {
-      const graph = graphFor(statistics);
-      const rows = routing.length;
-      const output = new Float32Array(statistics.output === false ? 0 : rows * hiddenSize);
-      const sums = new Map<Tap, TapSums>();
-      const width = moe.experts[expert]!.down.inFeatures;
-      const inner = statistics.rows === true ? new Float32Array(rows * width) : null;
-      for (let from = 0; from < rows; from += EXPERT_ROWS) {
-        const count = Math.min(EXPERT_ROWS, rows - from);
-        const results = await sessions.run(graph, {
-          ...weights,
-          ...statisticsFeeds(graph, sums),
-          x: { data: x.subarray(from * hiddenSize, (from + count) * hiddenSize), shape: [count, hiddenSize] },
-          routing: { data: routing.subarray(from, from + count), shape: [count, 1] },
-        });
-        collectSums(results, sums);
-        if (statistics.output !== false) output.set(results['y']!, from * hiddenSize);
-        inner?.set(results['rows']!, from * width);
-      }
-      return { output, input: sums.get('input' as Tap) ?? null, inner: sums.get('inner' as Tap) ?? null, rows: inner };
-    },
-  };
-}
-
-export type { Routing };

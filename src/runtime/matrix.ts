@@ -16,6 +16,8 @@ import {
   type ValueInfoProto,
 } from 'onnx-buf';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { SENTINEL_NODE, SENTINEL_OUTPUT } from '../graph/sentinel.js';
+import { runInPlace } from './in-place.js';
 
 /** Y[m, n] = alpha · op(A)[m, k] · op(B)[k, n] + C[m, n]; all row-major and contiguous. */
 export interface GemmShape {
@@ -71,7 +73,7 @@ export async function gemm(
     b: new Tensor('float32', b, transB ? [n, k] : [k, n]),
   };
   if (addend !== undefined) feeds['c'] = new Tensor('float32', addend, [m, n]);
-  await session.run(feeds, { y: new Tensor('float32', out, [m, n]) });
+  await runInPlace(session, feeds, { y: new Tensor('float32', out, [m, n]) });
   return out;
 }
 
@@ -107,9 +109,9 @@ function gemmModel(transA: boolean, transB: boolean, alpha: number, addend: bool
   });
   const graph = create(GraphProtoSchema, {
     name: 'gemm',
-    node: [node],
+    node: [node, SENTINEL_NODE],
     input: operands.map((name) => matrixInfo(name)),
-    output: [matrixInfo('y')],
+    output: [SENTINEL_OUTPUT, matrixInfo('y')],
   });
   const model = create(ModelProtoSchema, {
     irVersion: IR_VERSION,

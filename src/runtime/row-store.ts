@@ -15,6 +15,10 @@ export interface RowStore {
   /** Copies rows [from, from + count) into target at an offset in elements. */
   read(from: number, count: number, target: Float32Array, offset?: number): void;
   write(from: number, values: Float32Array, offset?: number, count?: number): void;
+  /** Copies single rows into target, one after the other. */
+  gather(rows: Int32Array, target: Float32Array): void;
+  /** Copies values [rows.length × width] to single rows. */
+  scatter(rows: Int32Array, values: Float32Array): void;
   close(): void;
 }
 
@@ -41,11 +45,21 @@ export function openRowStore(descriptor: RowStoreDescriptor): RowStore {
       read: (from, count, target, offset = 0) => target.set(all.subarray(from * width, (from + count) * width), offset),
       write: (from, values, offset = 0, count = values.length / width) =>
         all.set(values.subarray(offset, offset + count * width), from * width),
+      gather(wanted, target) {
+        for (let i = 0; i < wanted.length; i++) {
+          const from = wanted[i]! * width;
+          target.set(all.subarray(from, from + width), i * width);
+        }
+      },
+      scatter(wanted, values) {
+        for (let i = 0; i < wanted.length; i++)
+          all.set(values.subarray(i * width, (i + 1) * width), wanted[i]! * width);
+      },
       close: () => undefined,
     };
   }
   const file = openSync(descriptor.path, 'r+');
-  return {
+  const store: RowStore = {
     rows,
     width,
     read(from, count, target, offset = 0) {
@@ -63,6 +77,13 @@ export function openRowStore(descriptor: RowStoreDescriptor): RowStore {
           done += writeSync(file, bytes, done, bytes.length - done, from * width * 4 + done);
       });
     },
+    gather(wanted, target) {
+      wanted.forEach((row, i) => store.read(row, 1, target, i * width));
+    },
+    scatter(wanted, values) {
+      wanted.forEach((row, i) => store.write(row, values, i * width, 1));
+    },
     close: () => closeSync(file),
   };
+  return store;
 }

@@ -1,13 +1,22 @@
 import { createHash } from 'node:crypto';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { BlockContext } from '../graph/context.js';
+import { runInPlace } from './in-place.js';
 
 /**
  * Runs graphs on onnxruntime. Sessions are cached by the graph's bytes: weights are inputs, so all layers and experts
  * of one shape share a session. `run` blocks its thread (microsoft/onnxruntime#19611), so this lives in workers.
  */
 export interface SessionCache {
-  run(graph: BlockContext, feeds: Readonly<Record<string, Feed>>): Promise<Record<string, Float32Array>>;
+  /**
+   * @param outputs where results go: all of them, or none, which then come in fresh arrays. An output may share its
+   *   buffer with an input only where the operator allows it, as Gemm does for its addend.
+   */
+  run(
+    graph: BlockContext,
+    feeds: Readonly<Record<string, Feed>>,
+    outputs?: Readonly<Record<string, Feed>> | undefined,
+  ): Promise<Record<string, Float32Array>>;
 }
 
 export interface Feed {
@@ -48,7 +57,7 @@ export function createSessionCache({ threads = 1, providers = ['cpu'] }: Session
     return session;
   };
   return {
-    async run(graph, feeds) {
+    async run(graph, feeds, outputs) {
       const session = await sessionOf(graph);
       const tensors: Record<string, Tensor> = {};
       for (const name of graph.graph.inputs) {
@@ -56,8 +65,19 @@ export function createSessionCache({ threads = 1, providers = ['cpu'] }: Session
         if (feed === undefined) throw new Error(`Cannot run the graph: input '${name}' is not fed`);
         tensors[name] = new Tensor('float32', feed.data, feed.shape);
       }
-      const results = await session.run(tensors);
-      return Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, tensor.data as Float32Array]));
+      const names = graph.graph.outputs;
+      if (outputs !== undefined) {
+        const given: Record<string, Tensor> = {};
+        for (const name of names) {
+          const output = outputs[name];
+          if (output === undefined) throw new Error(`Cannot run the graph: output '${name}' has nowhere to go`);
+          given[name] = new Tensor('float32', output.data, output.shape);
+        }
+        await runInPlace(session, tensors, given);
+        return Object.fromEntries(names.map((name) => [name, outputs[name]!.data]));
+      }
+      const results = await session.run(tensors, names);
+      return Object.fromEntries(names.map((name) => [name, results[name]!.data as Float32Array]));
     },
   };
 }

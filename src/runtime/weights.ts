@@ -1,20 +1,25 @@
 import type { TensorSource } from '../checkpoint/tensor-source.js';
 import { InputError } from '../errors.js';
-import type { Binding, BlockContext } from '../graph/context.js';
+import type { Binding } from '../graph/context.js';
 import type { Linear, VectorRef, WeightRef } from '../model/plan.js';
 import type { Feed } from './sessions.js';
 
+/** Gives an array of so many values, whatever is in it. */
+export type Allocate = (length: number) => Float32Array;
+
+const fresh: Allocate = (length) => new Float32Array(length);
+
 /** Where the layer pass takes its weights from; evaluation swaps it for a rounded view. */
 export interface WeightReader {
-  /** [out, in], contiguous. */
-  weight(ref: WeightRef): Feed;
+  /** [out, in], contiguous, in an array from `allocate` or a fresh one. */
+  weight(ref: WeightRef, allocate?: Allocate): Feed;
   vector(ref: VectorRef): Float32Array;
   raw(tensor: string): Float32Array;
 }
 
 export function createWeightReader(source: TensorSource): WeightReader {
   return {
-    weight: (ref) => readWeight(source, ref),
+    weight: (ref, allocate) => readWeight(source, ref, allocate),
     vector: (ref) => readVector(source, ref),
     raw: (tensor) => source.read(tensor),
   };
@@ -25,7 +30,7 @@ export function overriddenReader(stored: WeightReader, overrides: ReadonlyMap<st
   if (overrides.size === 0) return stored;
   return {
     ...stored,
-    weight: (ref) => overrides.get(weightKey(ref)) ?? stored.weight(ref),
+    weight: (ref, allocate) => overrides.get(weightKey(ref)) ?? stored.weight(ref, allocate),
   };
 }
 
@@ -35,17 +40,20 @@ export function weightKey({ tensor, index, rows }: WeightRef): string {
 }
 
 /** Reads one 2-D weight, out of a fused tensor where it is part of one: never more than one expert's share. */
-export function readWeight(source: TensorSource, ref: WeightRef): Feed {
+export function readWeight(source: TensorSource, ref: WeightRef, allocate: Allocate = fresh): Feed {
   const full = source.shape(ref.tensor);
   const [outer, inner] = full.slice(ref.index === undefined ? 0 : 1) as [number, number];
   const expert = ref.index === undefined ? {} : { index: ref.index };
-  if (ref.transposed === true) return readTransposed(source, ref, outer, inner);
-  if (ref.rows === undefined) return { data: source.read(ref.tensor, expert), shape: [outer, inner] };
-  const { from, to, step } = ref.rows;
+  if (ref.transposed === true) return readTransposed(source, ref, outer, inner, allocate);
+  const { from, to, step } = ref.rows ?? { from: 0, to: outer, step: 1 };
+  if (step === 1) {
+    const data = allocate((to - from) * inner);
+    source.readInto(ref.tensor, data, 0, { ...expert, rows: [from, to] });
+    return { data, shape: [to - from, inner] };
+  }
   const span = source.read(ref.tensor, { ...expert, rows: [from, to] });
-  if (step === 1) return { data: span, shape: [to - from, inner] };
   const count = Math.ceil((to - from) / step);
-  const data = new Float32Array(count * inner);
+  const data = allocate(count * inner);
   for (let row = 0; row < count; row++)
     data.set(span.subarray(row * step * inner, (row * step + 1) * inner), row * inner);
   return { data, shape: [count, inner] };
@@ -63,10 +71,11 @@ function readTransposed(
   { tensor, index, rows }: WeightRef,
   inFeatures: number,
   width: number,
+  allocate: Allocate,
 ): Feed {
   const { from, to, step } = rows ?? { from: 0, to: width, step: 1 };
   const count = Math.ceil((to - from) / step);
-  const data = new Float32Array(count * inFeatures);
+  const data = allocate(count * inFeatures);
   const strip = new Float32Array(Math.min(STRIP, inFeatures) * width);
   for (let first = 0; first < inFeatures; first += STRIP) {
     const last = Math.min(inFeatures, first + STRIP);
@@ -90,17 +99,23 @@ export function readVector(source: TensorSource, ref: VectorRef): Float32Array {
   return part;
 }
 
-/** Loads everything a graph's bindings name. */
-export function loadBindings(reader: WeightReader, context: BlockContext): Record<string, Feed> {
+/** Loads everything that bindings name; weights go into arrays of `allocate`, by name. */
+export function loadBindings(
+  reader: WeightReader,
+  bindings: ReadonlyMap<string, Binding>,
+  allocate?: (name: string, length: number) => Float32Array,
+): Record<string, Feed> {
   const feeds: Record<string, Feed> = {};
-  for (const [name, binding] of context.bindings) feeds[name] = loadBinding(reader, binding);
+  for (const [name, binding] of bindings) {
+    feeds[name] = loadBinding(reader, binding, allocate === undefined ? undefined : (length) => allocate(name, length));
+  }
   return feeds;
 }
 
-function loadBinding(reader: WeightReader, binding: Binding): Feed {
+function loadBinding(reader: WeightReader, binding: Binding, allocate: Allocate | undefined): Feed {
   switch (binding.kind) {
     case 'weight':
-      return checked(reader.weight(binding.ref), binding.ref.tensor);
+      return checked(reader.weight(binding.ref, allocate), binding.ref.tensor);
     case 'vector': {
       const data = reader.vector(binding.ref);
       if (binding.offset === 1) for (let i = 0; i < data.length; i++) data[i]! += 1;
@@ -121,10 +136,7 @@ function checked(feed: Feed, tensor: string): Feed {
   throw new InputError(`read tensor '${tensor}': wanted finite weights, got ${data[at]} at element ${at}`);
 }
 
-/** Weight, bias and shape of a Linear. */
-export function readLinear(
-  reader: WeightReader,
-  linear: Linear,
-): { readonly weight: Float32Array; readonly bias: Float32Array | null } {
-  return { weight: reader.weight(linear.weight).data, bias: linear.bias === null ? null : reader.vector(linear.bias) };
+/** A Linear's weight [out, in]. */
+export function readLinear(reader: WeightReader, linear: Linear, allocate?: Allocate): Float32Array {
+  return reader.weight(linear.weight, allocate).data;
 }

@@ -46,7 +46,7 @@ describe('attention in parts', () => {
     const run = async (parts: number): Promise<Float32Array> => {
       const graph = layerGraph(layer, hiddenSize, new Set(), parts);
       const results = await sessions.run(graph, {
-        ...loadBindings(createWeightReader(checkpoint), graph),
+        ...loadBindings(createWeightReader(checkpoint), graph.bindings),
         ...positionFeeds(layer, length),
         hidden: { data: hidden, shape: [batch, length, hiddenSize] },
       });

@@ -4,6 +4,7 @@ import { openCheckpoint } from '../../src/checkpoint/open.js';
 import { applyEdge, noSmoothing, type Smoothing } from '../../src/engine/smoothing.js';
 import type { ModelPlan, SmoothingEdge } from '../../src/model/plan.js';
 import { planModel } from '../../src/model/registry.js';
+import { createScratch } from '../../src/runtime/scratch.js';
 import { createSessionCache } from '../../src/runtime/sessions.js';
 import { createWeightReader } from '../../src/runtime/weights.js';
 import { folder, FOLDERS } from './folders.js';
@@ -40,7 +41,7 @@ describe('smoothing changes no logit', () => {
     const checkpoint = openCheckpoint(path);
     const plan = planModel(checkpoint);
     const stored = createWeightReader(checkpoint);
-    const model = { checkpoint, plan, reader: stored, sessions: createSessionCache() };
+    const model = { checkpoint, plan, reader: stored, sessions: createSessionCache(), scratch: createScratch() };
     const wanted = await referenceLogits(path, model);
     const magnitude = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     const edges = allEdges(plan);
