@@ -1,7 +1,7 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { RUNTIMES, type Runtime } from '../checkpoint/runtime-limits.js';
+import { floorName, type Floors } from '../coverage/floors.js';
 import { InputError } from '../errors.js';
-import { canonicalLanguage } from '../text/language-tag.js';
 import { createProgress, type Progress } from './progress.js';
 
 /** The progress that the program's global options ask for. */
@@ -27,22 +27,23 @@ export function memoryBudget(text: string): number {
   return Math.floor(value * 2 ** 30);
 }
 
-export interface Floors {
+export interface AskedFloors {
+  /** Routed tokens per cell. */
   readonly floor: number;
-  readonly languages: Readonly<Record<string, number>>;
+  /** Of languages, channels and lengths. */
+  readonly floors: Floors;
 }
 
-/** `64`, or `64,el=200,fr=100`: routed tokens per cell, then tokens per language. */
-export function parseFloors(text: string): Floors {
-  const [first = '', ...rest] = text.split(',');
-  const languages: Record<string, number> = {};
-  for (const part of rest) {
-    const [tag = '', value = ''] = part.split('=');
-    if (!/^\d+$/.test(value)) throw new InputError(`read --floor '${text}': wanted LANGUAGE=TOKENS, got '${part}'`);
-    languages[canonicalLanguage(tag)] = Number(value);
-  }
+/** `64`, or `64,el=200,reasoning=500,length=128`: routed tokens per cell, then floors by name; see `Floors`. */
+export function parseFloors(text: string): AskedFloors {
+  const [first = '', ...rest] = text.split(',').map((part) => part.trim());
   if (!/^\d+$/.test(first)) throw new InputError(`read --floor '${text}': wanted a whole number first, got '${first}'`);
-  return { floor: Number(first), languages };
+  const floors = rest.map((part): [string, number] => {
+    const [name = '', value = ''] = part.split('=');
+    if (!/^\d+$/.test(value)) throw new InputError(`read --floor '${text}': wanted NAME=TOKENS, got '${part}'`);
+    return [floorName(name), Number(value)];
+  });
+  return { floor: Number(first), floors: Object.fromEntries(floors) };
 }
 
 /** Collects a repeatable option. */

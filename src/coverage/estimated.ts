@@ -1,11 +1,11 @@
-import { addCounts, type SparseCounts } from '../mix/balance-counts.js';
+import type { SparseCounts } from '../mix/balance-counts.js';
 import type { Coverage, CoverageFailure } from './coverage.js';
 import { describeCoverage } from './describe.js';
 import { layerCountsOf, type CountedSequences } from './from-counts.js';
 import type { LayerCounts } from './layer-counts.js';
 import { groupMix } from './mix-groups.js';
 import { CONFIDENCE, estimateFromPrefixes, judgeFloor, scaleToWhole, type PrefixSample } from './prefix.js';
-import { joinCounts } from './routing-cache.js';
+import { joinCounts, rowOf } from './routing-cache.js';
 
 export interface PrefixedSequences extends Omit<CountedSequences, 'counts'> {
   readonly sample: PrefixSample;
@@ -63,10 +63,6 @@ export function tokensRun({ run, lengths, pilot }: Pick<PrefixSample, 'run' | 'l
 function likelyCounts({ prefixes, run, lengths, pilot, whole }: PrefixSample): SparseCounts {
   const scaled = scaleToWhole(prefixes, run, lengths);
   const rowInPilot = new Map(pilot.map((index, row) => [index, row]));
-  const rowOf = ({ offsets, cells, counts }: SparseCounts, row: number) => ({
-    cells: Uint32Array.from(cells.subarray(offsets[row], offsets[row + 1])),
-    counts: Uint32Array.from(counts.subarray(offsets[row], offsets[row + 1])),
-  });
   const rows = Array.from({ length: prefixes.sequences }, (_, i) => {
     const row = rowInPilot.get(i);
     return row === undefined ? rowOf(scaled, i) : rowOf(whole, row);
@@ -86,11 +82,4 @@ function followEstimate({ routed, groups, experts }: LayerCounts, estimates: Flo
       }
     }
   }
-}
-
-/** Sums of all rows, [cells]. */
-export function totalCounts(counts: SparseCounts): Float64Array {
-  const has = new Float64Array(counts.cellCount);
-  for (let i = 0; i < counts.sequences; i++) addCounts(counts, has, i);
-  return has;
 }

@@ -1,5 +1,6 @@
 import { addCounts, type SparseCounts } from '../mix/balance-counts.js';
 import { createGainTracker, type CellTarget } from '../mix/balance-gains.js';
+import { giveBack } from '../mix/balance-give-back.js';
 import { takeGreedily } from '../mix/balance-greedy.js';
 import { seededRank } from '../mix/balance-order.js';
 import { createSelectionState } from '../mix/balance-state.js';
@@ -7,7 +8,7 @@ import type { Sequence } from '../mix/sequence.js';
 import { InputError } from '../errors.js';
 import type { Coverage } from './coverage.js';
 import type { CandidateKind, Feeder, FixAddition, FixCell, FixLanguage, FixList } from './fixes.js';
-import { recipePatch } from './recipe-patch.js';
+import { changeAsYaml, recipeChange, type RecipeFacts } from './recipe-change.js';
 
 export type { FixList } from './fixes.js';
 
@@ -16,43 +17,59 @@ export interface FixOptions {
   readonly candidates: readonly Sequence[];
   /** The candidates' counts, from a pass through the same model with `perSequence`. */
   readonly counts: SparseCounts;
+  /** Quality gate: candidates that it refuses are never suggested. */
+  readonly accepts?: (index: number) => boolean;
+  readonly recipe?: RecipeFacts;
   readonly seed?: number;
 }
+
+const UNKNOWN_RECIPE: RecipeFacts = {
+  sourceWeights: new Map(),
+  languageWeights: new Map(),
+  datasetOf: (source) => source,
+};
 
 /** Feeders named of a cell. */
 const FEEDERS = 5;
 
 /** Looks for the additions that close the gaps of an audited mix. @throws InputError when the counts are of another model */
-export function suggestFixes({ coverage, candidates, counts, seed = 0 }: FixOptions): FixList {
+export function suggestFixes(options: FixOptions): FixList {
+  const { coverage, counts, accepts = () => true, recipe = UNKNOWN_RECIPE, seed = 0 } = options;
   const { layers, floor } = coverage;
   const has = Float64Array.from(layers.flatMap(({ routed }) => routed));
-  if (counts.cellCount !== has.length || counts.sequences !== candidates.length) {
+  if (counts.cellCount !== has.length || counts.sequences !== options.candidates.length) {
     throw new InputError(
-      `suggest additions: wanted counts of ${candidates.length} sequences over ${has.length} cells, got ` +
+      `suggest additions: wanted counts of ${options.candidates.length} sequences over ${has.length} cells, got ` +
         `${counts.sequences} over ${counts.cellCount}`,
     );
   }
-  const kinds = kindsOf(candidates);
-  const cells = findFeeders(coverage, has, kinds, counts);
+  const pool = options.candidates.flatMap((candidate, index) => (accepts(index) ? [{ candidate, index }] : []));
+  const kinds = kindsOf(options.candidates, pool);
+  const cells = findFeeders(coverage, has, pool, kinds, counts);
   const languages = coverage.failures.flatMap((failure) => {
     if (failure.kind !== 'language') return [];
     const { language, tokens } = failure;
-    const own = candidates.filter((candidate) => candidate.language === language);
-    const available = own.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
+    const own = pool.filter(({ candidate }) => candidate.language === language);
+    const available = own.reduce((sum, { candidate }) => sum + candidate.inputIds.length, 0);
     return [{ language, missing: failure.floor - tokens, available }];
   });
-  const additions = chooseAdditions({ floor, has, languages, candidates, counts, kinds, seed });
-  const tokens = additions.reduce((sum, addition) => sum + addition.tokens, 0);
+  const additions = chooseAdditions({ ...options, has, languages, pool, kinds, seed });
+  const change = additions.length === 0 ? null : recipeChange(coverage, additions, recipe);
   return {
     floor,
     cells,
     unfed: cells.filter(({ feeders }) => feeders.length === 0).length,
     languages,
     additions,
-    tokens,
-    recipePatch: recipePatch(coverage, additions),
+    tokens: additions.reduce((sum, addition) => sum + addition.tokens, 0),
+    change,
+    recipePatch: change === null ? '' : changeAsYaml(change),
+    refused: options.candidates.length - pool.length,
   };
 }
+
+/** Candidates that passed the gate, and their places in the pool. */
+type Pool = readonly { readonly candidate: Sequence; readonly index: number }[];
 
 interface Kinds {
   readonly list: readonly CandidateKind[];
@@ -62,7 +79,7 @@ interface Kinds {
   readonly tokens: Float64Array;
 }
 
-function kindsOf(candidates: readonly Sequence[]): Kinds {
+function kindsOf(candidates: readonly Sequence[], pool: Pool): Kinds {
   const index = new Map<string, number>();
   const list: CandidateKind[] = [];
   const of = Int32Array.from(candidates, ({ source, language, category }) => {
@@ -73,17 +90,23 @@ function kindsOf(candidates: readonly Sequence[]): Kinds {
     return list.push({ source, language, category }) - 1;
   });
   const tokens = new Float64Array(list.length);
-  candidates.forEach(({ inputIds }, i) => (tokens[of[i]!]! += inputIds.length));
+  for (const { candidate, index } of pool) tokens[of[index]!]! += candidate.inputIds.length;
   return { list, of, tokens };
 }
 
 /** For every cell under the floor, the kinds of candidates that feed it. */
-function findFeeders({ layers, floor }: Coverage, has: Float64Array, kinds: Kinds, counts: SparseCounts): FixCell[] {
+function findFeeders(
+  { layers, floor }: Coverage,
+  has: Float64Array,
+  pool: Pool,
+  kinds: Kinds,
+  counts: SparseCounts,
+): FixCell[] {
   const fed = new Map<number, Float64Array>();
   has.forEach((routed, cell) => {
     if (routed < floor) fed.set(cell, new Float64Array(kinds.list.length));
   });
-  for (let i = 0; i < counts.sequences; i++) {
+  for (const { index: i } of pool) {
     for (let j = counts.offsets[i]!; j < counts.offsets[i + 1]!; j++) {
       const row = fed.get(counts.cells[j]!);
       if (row !== undefined) row[kinds.of[i]!]! += counts.counts[j]!;
@@ -114,19 +137,18 @@ function findFeeders({ layers, floor }: Coverage, has: Float64Array, kinds: Kind
     .sort((a, b) => a.routed - b.routed || a.layer - b.layer || a.expert - b.expert);
 }
 
-interface AdditionOptions {
-  readonly floor: number;
+interface AdditionOptions extends FixOptions {
   readonly has: Float64Array;
   readonly languages: readonly FixLanguage[];
-  readonly candidates: readonly Sequence[];
-  readonly counts: SparseCounts;
+  readonly pool: Pool;
   readonly kinds: Kinds;
   readonly seed: number;
 }
 
 /** Languages first, then the sequences that bring the most missing tokens for their length. */
 function chooseAdditions(options: AdditionOptions): FixAddition[] {
-  const { floor, has, languages, candidates, counts, kinds, seed } = options;
+  const { coverage, has, languages, candidates, counts, pool, kinds, seed } = options;
+  const { floor } = coverage;
   const target: CellTarget = { counts, target: floor, weights: new Float64Array(has.length).fill(1) };
   const lengths = Float64Array.from(candidates, ({ inputIds }) => Math.max(1, inputIds.length));
   const state = createSelectionState(
@@ -140,12 +162,13 @@ function chooseAdditions(options: AdditionOptions): FixAddition[] {
   );
   const step = {
     state,
-    pool: candidates.map((_, i) => i),
+    pool: pool.map(({ index }) => index),
     costs: lengths,
     ranks: Float64Array.from(candidates, (_, i) => seededRank(seed, i)),
   };
   const order = takeGreedily({ ...step, mayTake: (i) => state.isWanted(i), evenWithoutGain: true });
-  order.push(...takeGreedily({ ...step, mayTake: () => true }));
+  const greedy = takeGreedily({ ...step, mayTake: () => true });
+  order.push(...giveBack({ counts, target: floor, costs: lengths }, state, greedy));
 
   const filled = has.slice();
   const additions = new Map<number, { sequences: number; tokens: number; cellsClosed: number }>();

@@ -1,3 +1,5 @@
+import type { RecipeChange } from './recipe-change.js';
+
 /** What would bring the cells under the floor, and languages under theirs, up to it, out of a pool of candidates. */
 export interface FixList {
   readonly floor: number;
@@ -11,8 +13,12 @@ export interface FixList {
   readonly additions: readonly FixAddition[];
   /** Tokens of all additions together. */
   readonly tokens: number;
-  /** YAML to merge into the recipe. */
+  /** What the recipe would have to say; null when there is nothing to add. */
+  readonly change: RecipeChange | null;
+  /** The same as YAML to merge into the recipe; empty when there is nothing to add. */
   readonly recipePatch: string;
+  /** Sequences of the pool that the quality gate keeps from being suggested. */
+  readonly refused: number;
 }
 
 export interface FixCell {

@@ -63,12 +63,9 @@ export async function openRoutingCache(directory: string, model: string): Promis
       }
       return counts;
     },
-    async write(sequences, { offsets, cells, counts, cellCount }) {
-      const records = sequences.map((sequence, i) => ({
-        key: sequenceKey(sequence),
-        cells: Uint32Array.from(cells.subarray(offsets[i], offsets[i + 1])),
-        counts: Uint32Array.from(counts.subarray(offsets[i], offsets[i + 1])),
-      }));
+    async write(sequences, sparse) {
+      const { cellCount } = sparse;
+      const records = sequences.map((sequence, i) => ({ key: sequenceKey(sequence), ...rowOf(sparse, i) }));
       const unseen = records.filter(({ key }) => known.get(key)?.entry.cellCount !== cellCount);
       if (unseen.length === 0) return;
       const pack = encodePack(unseen, cellCount);
@@ -84,6 +81,12 @@ export function sequenceKey({ inputIds }: TokenIds): string {
   return createHash('sha256')
     .update(new Uint8Array(inputIds.buffer, inputIds.byteOffset, inputIds.byteLength))
     .digest('hex');
+}
+
+/** The counts of one sequence out of many; a view, not a copy. */
+export function rowOf({ offsets, cells, counts }: SparseCounts, index: number): RoutingCounts {
+  const [from, to] = [offsets[index], offsets[index + 1]];
+  return { cells: cells.subarray(from, to), counts: counts.subarray(from, to) };
 }
 
 /** Puts the counts of single sequences together, in their order. */

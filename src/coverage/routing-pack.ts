@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { decodeVarints, encodeVarints } from './varint.js';
 
-/** One sequence's routed tokens: cells rising, and the tokens that each got. */
+/** One sequence's routed tokens: cells rising, and the tokens that each got; as narrow as the numbers allow. */
 export interface RoutingCounts {
-  readonly cells: Uint32Array;
-  readonly counts: Uint32Array;
+  readonly cells: Uint16Array | Uint32Array;
+  readonly counts: Uint16Array | Uint32Array;
 }
 
 export interface PackedRouting extends RoutingCounts {
@@ -90,10 +90,16 @@ export async function readPackRecord(file: FileHandle, entry: PackEntry): Promis
   if (payload === null || checksumOf(payload).toString('hex') !== entry.checksum) return null;
   const values = decodeVarints(payload, entry.entries * 2);
   if (values === null) return null;
-  const cells = Uint32Array.from(values.subarray(0, entry.entries));
+  const cells = values.subarray(0, entry.entries);
   for (let i = 1; i < cells.length; i++) cells[i]! += cells[i - 1]!;
   if ((cells.at(-1) ?? 0) >= entry.cellCount) return null;
-  return { cells, counts: Uint32Array.from(values.subarray(entry.entries)) };
+  return { cells: narrow(cells, entry.cellCount), counts: narrow(values.subarray(entry.entries), Infinity) };
+}
+
+/** @param limit what all values are known to be under */
+function narrow(values: Float64Array, limit: number): Uint16Array | Uint32Array {
+  const fits = limit <= 0x10000 || values.every((value) => value < 0x10000);
+  return fits ? Uint16Array.from(values) : Uint32Array.from(values);
 }
 
 function checksumOf(bytes: Uint8Array): Buffer {

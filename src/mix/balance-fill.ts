@@ -2,10 +2,10 @@ import type { SelectionProblem } from './balance-problem.js';
 import type { SelectionState } from './balance-state.js';
 
 /**
- * Spends the rest of the budget by language: always the one furthest behind its share, its candidates in an order that
- * the seed decides. Returns what was taken, in order.
+ * Spends the rest of the budget by shares: always for the language (or other group, see `fillGroups`) that is furthest
+ * behind, its candidates in an order that the seed decides. Returns what was taken, in order.
  *
- * @param shares relative weight of every language; `default` stands for the others, 1 when left out
+ * @param shares relative weight of every group; `default` stands for the others, 1 when left out
  */
 export function fillByShares(
   { options, pool, ranks, tokens }: SelectionProblem,
@@ -16,24 +16,25 @@ export function fillByShares(
   const fallback = weights.get('default') ?? 1;
   const queues = new Map<string, number[]>();
   const used = new Map<string, number>();
-  options.candidates.forEach(({ language, tokens: length }, i) => {
-    if (state.chosen[i] === 1) used.set(language, (used.get(language) ?? 0) + length);
+  const groupOf = (index: number): string => options.fillGroups?.[index] ?? options.candidates[index]!.language;
+  options.candidates.forEach(({ tokens: length }, i) => {
+    if (state.chosen[i] === 1) used.set(groupOf(i), (used.get(groupOf(i)) ?? 0) + length);
   });
   const byRank = pool.toSorted((a, b) => ranks[b]! - ranks[a]! || b - a);
   for (const index of byRank) {
     if (state.chosen[index] === 1) continue;
-    const { language } = options.candidates[index]!;
-    if ((weights.get(language) ?? fallback) <= 0) continue;
-    const queue = queues.get(language);
-    if (queue === undefined) queues.set(language, [index]);
+    const group = groupOf(index);
+    if ((weights.get(group) ?? fallback) <= 0) continue;
+    const queue = queues.get(group);
+    if (queue === undefined) queues.set(group, [index]);
     else queue.push(index);
   }
   const taken: number[] = [];
   while (queues.size > 0) {
     let [next, least] = ['', Infinity];
-    for (const language of queues.keys()) {
-      const progress = (used.get(language) ?? 0) / (weights.get(language) ?? fallback);
-      if (progress < least || (progress === least && language < next)) [next, least] = [language, progress];
+    for (const group of queues.keys()) {
+      const progress = (used.get(group) ?? 0) / (weights.get(group) ?? fallback);
+      if (progress < least || (progress === least && group < next)) [next, least] = [group, progress];
     }
     const index = queues.get(next)!.pop();
     if (index === undefined) {

@@ -21,6 +21,8 @@ export interface BalanceOptions {
   readonly mustInclude?: readonly number[];
   /** Spend what is left of the budget by these relative shares per language (`default` for the others). */
   readonly fill?: Readonly<Record<string, number>>;
+  /** Name of the share that each candidate draws on, in place of its language. */
+  readonly fillGroups?: readonly string[];
   /** Quality gate: candidates it refuses are never chosen, because balance alone prefers junk. */
   readonly accepts?: (index: number) => boolean;
   readonly seed: number;

@@ -1,9 +1,10 @@
 import { fillByShares } from './balance-fill.js';
-import { createGainTracker } from './balance-gains.js';
+import { createCellTracker, createGainTracker } from './balance-gains.js';
+import { giveBack } from './balance-give-back.js';
 import { takeGreedily } from './balance-greedy.js';
 import { prepare, startSelection, type BalanceOptions, type SelectionProblem } from './balance-problem.js';
-import { finishSelection, objectiveOf, type Selection } from './balance-result.js';
-import type { SelectionState } from './balance-state.js';
+import { finishSelection, objectiveOf, type Choice, type Selection } from './balance-result.js';
+import { createSelectionState } from './balance-state.js';
 
 export type { BalanceOptions } from './balance-problem.js';
 export type { Choice, Selection } from './balance-result.js';
@@ -26,6 +27,16 @@ export function selectBalanced(options: BalanceOptions): Selection {
   return finishSelection(problem, order, state);
 }
 
+/** Tells anew of rows chosen before, in their order, when more is known of their counts. */
+export function describeChoices(options: BalanceOptions, chosen: readonly Choice[]): Selection {
+  const problem = prepare(options);
+  const tracker = createCellTracker(options.counts, new Float64Array(options.counts.cellCount));
+  const limits = { budget: Infinity, languages: {}, categories: {} };
+  const state = createSelectionState(options.candidates, limits, tracker);
+  for (const { index } of chosen) state.add(index);
+  return finishSelection(problem, [...chosen], state);
+}
+
 function run(problem: SelectionProblem, costs: Float64Array) {
   const { target, pool, ranks, options } = problem;
   const tracker = createGainTracker(target, new Float64Array(target.counts.cellCount));
@@ -39,7 +50,7 @@ function run(problem: SelectionProblem, costs: Float64Array) {
   order.push(...wanted.map((index) => ({ index, reason: 'quota' }) as const));
   const mayTake = (index: number): boolean => state.fits(index);
   let balanced = takeGreedily({ ...step, mayTake });
-  balanced = giveBack(problem, state, balanced);
+  balanced = giveBack({ ...target, costs: problem.tokens }, state, balanced);
   balanced.push(...takeGreedily({ ...step, mayTake }));
   order.push(...balanced.map((index) => ({ index, reason: 'balance' }) as const));
   if (options.fill !== undefined) {
@@ -47,21 +58,4 @@ function run(problem: SelectionProblem, costs: Float64Array) {
     order.push(...filled.map((index) => ({ index, reason: 'fill' }) as const));
   }
   return { state, order, objective: objectiveOf(target, state.tracker.has) };
-}
-
-/** Drops what later choices made superfluous, the longest first. Returns what stays, in its order. */
-function giveBack({ target, tokens }: SelectionProblem, state: SelectionState, taken: readonly number[]): number[] {
-  const { counts } = target;
-  const isSuperfluous = (index: number): boolean => {
-    for (let j = counts.offsets[index]!; j < counts.offsets[index + 1]!; j++) {
-      if (state.tracker.has[counts.cells[j]!]! - counts.counts[j]! < target.target) return false;
-    }
-    return true;
-  };
-  for (const index of taken.toSorted((a, b) => tokens[b]! - tokens[a]! || a - b)) {
-    if (!isSuperfluous(index)) continue;
-    state.remove(index);
-    if (state.isWanted(index)) state.add(index);
-  }
-  return taken.filter((index) => state.chosen[index] === 1);
 }

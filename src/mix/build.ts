@@ -4,6 +4,7 @@ import { CandidatePool, drawOf } from './candidates.js';
 import { NO_CLEANING, type CleanOptions } from './clean.js';
 import { createDuplicateIndex, type DuplicateIndex } from './duplicates.js';
 import { createManifest, type BuildManifest } from './manifest.js';
+import { checkRequired, isRequired, type MustInclude } from './must-include.js';
 import type { PreparePlan } from './prepare-plan.js';
 import { prepareInWorkers, type Prepared } from './prepare-pool.js';
 import { attempt, createPreparer, type Outcome, type PreparedSample, type PrepareOptions } from './prepare.js';
@@ -19,6 +20,8 @@ export interface BuildOptions extends PrepareOptions, Quotas {
   readonly wanted: ReadonlyMap<string, number | 'all' | null>;
   /** How many budgets' worth of candidates to keep per stratum, for a later choice among them. */
   readonly pool?: number;
+  /** Rows that are in the mix whatever the draw. */
+  readonly mustInclude?: MustInclude;
   /** A row the template refuses: end the build (`fail`), or count it (`skip`). */
   readonly onTemplateError?: 'fail' | 'skip';
   /** Worker threads and what each loads; in this thread when absent. The mix is the same. */
@@ -70,7 +73,8 @@ export async function* buildMix(
   const pool = new CandidatePool((options.tokens ?? Number.POSITIVE_INFINITY) * (options.pool ?? 1));
   const clean = options.clean ?? NO_CLEANING;
   const duplicates = createDuplicateIndex(clean.nearDuplicateSimilarity);
-  const { workers } = options;
+  const { workers, mustInclude = new Map() } = options;
+  const found = new Map<string, Set<string>>();
   const prepared =
     workers === undefined ? prepareHere(samples, options) : prepareInWorkers(samples, workers.plan, workers.count);
   let read = 0;
@@ -86,6 +90,9 @@ export async function* buildMix(
       yield { type: 'kept', source, recordId, reason, detail };
     }
     if (drop !== null) {
+      if (isRequired(mustInclude, source, recordId)) {
+        throw new InputError(`Cannot include "${recordId}" of "${source}": ${drop.reason} (${drop.detail})`);
+      }
       tally.drop(source, drop.reason);
       yield { type: 'dropped', source, recordId, reason: drop.reason, detail: drop.detail };
     }
@@ -96,12 +103,19 @@ export async function* buildMix(
       const language = kept.sequences[0]?.language ?? 'und';
       pool.add(
         { source, language },
-        { sequences: kept.sequences, draw: drawOf(options.seed, source, recordId), tokens: length },
+        {
+          sequences: kept.sequences,
+          draw: drawOf(options.seed, source, recordId),
+          tokens: length,
+          required: isRequired(mustInclude, source, recordId),
+        },
       );
+      if (mustInclude.has(source)) found.set(source, (found.get(source) ?? new Set()).add(recordId));
     }
     if (read % PROGRESS_ROWS === 0) yield { type: 'progress', read, tokens };
   }
   yield { type: 'progress', read, tokens };
+  checkRequired(mustInclude, found);
   const strata = pool.strata();
   const selection = selectSequences(strata, options);
   if (selection.sequences.length === 0) throw new InputError(emptyMix(tally, read));

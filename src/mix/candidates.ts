@@ -7,6 +7,8 @@ export interface Candidate {
   /** Uniform in [0, 1) by seed, source and record: the lowest are drawn first, whatever order samples came in. */
   readonly draw: number;
   readonly tokens: number;
+  /** Taken before all others, and never left out. */
+  readonly required?: boolean;
 }
 
 /** A group from which tokens are drawn to a quota: one language of one source. */
@@ -43,7 +45,7 @@ export class CandidatePool {
     stratum.tokens += candidate.tokens;
     for (
       let top = stratum.heap[0];
-      top !== undefined && stratum.tokens - top.tokens >= this.#capacity;
+      top !== undefined && top.required !== true && stratum.tokens - top.tokens >= this.#capacity;
       top = stratum.heap[0]
     ) {
       stratum.tokens -= top.tokens;
@@ -59,8 +61,9 @@ export class CandidatePool {
   }
 }
 
-/** By draw; the record settles the 2⁻⁴⁸ case. */
+/** By draw, the required ones first; the record settles the 2⁻⁴⁸ case. */
 function byDraw(a: Candidate, b: Candidate): number {
+  if ((a.required === true) !== (b.required === true)) return a.required === true ? -1 : 1;
   if (a.draw !== b.draw) return a.draw - b.draw;
   return (a.sequences[0]?.recordId ?? '') < (b.sequences[0]?.recordId ?? '') ? -1 : 1;
 }

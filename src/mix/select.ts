@@ -1,3 +1,4 @@
+import { InputError } from '../errors.js';
 import { forLanguage } from '../text/language-tag.js';
 import type { Candidate, Stratum } from './candidates.js';
 import type { Sequence } from './sequence.js';
@@ -28,6 +29,8 @@ interface Queue {
   readonly sequences: readonly Sequence[];
   readonly available: number;
   readonly weight: number;
+  /** So many of the sequences, the first ones, are taken in any case. */
+  readonly required: number;
   next: number;
   taken: number;
 }
@@ -36,15 +39,18 @@ interface Queue {
  * Draws sequences to the budget: sources share it by weight, the languages of a source share its part by weight, and what
  * a stratum cannot fill goes to the others in proportion. Within a stratum every sample gives one window before any gives
  * a second, so that one long trajectory does not eat a quota. The budget is never exceeded.
+ *
+ * @throws InputError when the required samples alone exceed the budget
  */
 export function selectSequences(
   strata: readonly { readonly key: Stratum; readonly candidates: readonly Candidate[] }[],
   quotas: Quotas,
 ): Selection {
   const queues = strata.map(({ key, candidates }): Queue => {
-    const sequences = interleaveWindows(candidates);
+    const required = candidates.filter((candidate) => candidate.required).flatMap((candidate) => candidate.sequences);
+    const sequences = [...required, ...interleaveWindows(candidates.filter((candidate) => !candidate.required))];
     const available = sequences.reduce((sum, sequence) => sum + sequence.inputIds.length, 0);
-    return { key, sequences, available, weight: strataWeight(key, strata, quotas), next: 0, taken: 0 };
+    return { key, sequences, available, weight: strataWeight(key, strata, quotas), required: required.length, next: 0, taken: 0 };
   });
   const budget = quotas.tokens ?? Number.POSITIVE_INFINITY;
   const targets = shareBudget(queues, budget);
@@ -59,6 +65,11 @@ export function selectSequences(
     chosen.push(sequence);
     return true;
   };
+  for (const queue of queues) {
+    while (queue.next < queue.required) {
+      if (!take(queue, left)) throw new InputError(`Cannot include all rows asked for: they exceed ${budget} tokens`);
+    }
+  }
   for (const [index, queue] of queues.entries()) {
     while (take(queue, Math.min((targets[index] ?? 0) - queue.taken, left)));
   }

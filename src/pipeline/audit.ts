@@ -1,9 +1,10 @@
-import { rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openCheckpoint } from '../checkpoint/open.js';
 import { createCoverageCounter, type CoverageCounter } from '../coverage/count.js';
 import type { Coverage } from '../coverage/coverage.js';
+import type { Floors } from '../coverage/floors.js';
 import { checkIds } from '../engine/evaluate.js';
 import { createPassState, forwardPass, layOut, type PassEvent } from '../engine/layer-pass.js';
 import { memoryEstimate } from '../engine/memory.js';
@@ -16,7 +17,7 @@ export interface AuditOptions extends LaneOptions {
   readonly model: string;
   readonly sequences: readonly Sequence[];
   readonly floor: number;
-  readonly floors?: Readonly<Record<string, number>>;
+  readonly floors?: Floors;
   /** Keep every sequence's own counts, for balancing. */
   readonly perSequence?: boolean;
   /** Bytes of memory to stay within; what does not fit goes to a temporary folder. */
@@ -41,7 +42,7 @@ export async function* auditSequences(options: AuditOptions): AsyncGenerator<Pas
   if (plan.layers.some(({ feedForward }) => feedForward.kind === 'moe')) {
     const lanes = await startModelLanes(model, options);
     const estimate = memoryEstimate(plan, null, { tokens: layout.tokens, lanes: lanes.count, streams: 1 });
-    const folder = join(tmpdir(), `evenkeel-audit-${process.pid}`);
+    const folder = mkdtempSync(join(tmpdir(), 'evenkeel-audit-'));
     try {
       const spill = planSpill(folder, options.memory ?? null, estimate, storeNames(lanes.count, 1));
       const state = createPassState(plan, layout, lanes.count, spill.path);

@@ -4,6 +4,7 @@ import { readSource } from '../data/read-source.js';
 import type { Sample } from '../data/sample.js';
 import type { SourceEvent } from '../data/source-spec.js';
 import { buildMix, type BuildEvent, type BuiltMix } from '../mix/build.js';
+import type { MustInclude } from '../mix/must-include.js';
 import { loadContaminationLists, type ContaminationLists } from '../mix/contamination.js';
 import { parseModelConfig } from '../model/config.js';
 import { applyFormatter } from '../recipe/formatter.js';
@@ -27,6 +28,8 @@ export interface BuildFromRecipeOptions {
   readonly model: string | null;
   /** Budgets' worth of candidates kept for balancing. */
   readonly pool: number;
+  /** Rows that are in the mix whatever the draw. */
+  readonly mustInclude?: MustInclude;
   /** Threads that identify, render and tokenize. */
   readonly workers?: number;
   readonly signal?: AbortSignal | undefined;
@@ -35,7 +38,7 @@ export interface BuildFromRecipeOptions {
 /** Reads a recipe's sources, renders them with the model's template and tokenizer, and chooses the mix. */
 export async function* buildFromRecipe(
   recipe: MixRecipe,
-  { model, pool, workers = workersFor(recipe), signal }: BuildFromRecipeOptions,
+  { model, pool, mustInclude, workers = workersFor(recipe), signal }: BuildFromRecipeOptions,
 ): AsyncGenerator<MixEvent, MixWithTokenizer> {
   const modelVocabularySize = model === null ? null : vocabularySize(model);
   const tokenizer = await loadTokenizer(recipe.tokenizer !== null ? { encoding: recipe.tokenizer } : model!);
@@ -61,6 +64,7 @@ export async function* buildFromRecipe(
       sourceWeights: new Map(recipe.sources.map(({ name, weight }) => [name, weight])),
       languageWeights: recipe.languages,
       pool,
+      ...(mustInclude === undefined ? {} : { mustInclude }),
       ...(workers > 1 ? { workers: { count: workers, plan: preparePlan(recipe, model, modelVocabularySize) } } : {}),
       ...(signal === undefined ? {} : { signal }),
     },

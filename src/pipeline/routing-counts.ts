@@ -1,9 +1,10 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { openCheckpoint } from '../checkpoint/open.js';
+import type { LayerShape } from '../coverage/from-counts.js';
 import { fingerprintModel } from '../coverage/model-fingerprint.js';
 import { prefixesOf, scaleToWhole } from '../coverage/prefix.js';
-import { joinCounts, openRoutingCache } from '../coverage/routing-cache.js';
+import { joinCounts, openRoutingCache, rowOf } from '../coverage/routing-cache.js';
 import type { PassEvent } from '../engine/layer-pass.js';
 import type { LaneOptions } from '../engine/lanes.js';
 import type { SparseCounts } from '../mix/balance-counts.js';
@@ -18,8 +19,15 @@ export interface CountOptions extends LaneOptions {
   readonly prefix: number | null;
   /** Folder of the routing cache; null goes without. */
   readonly cache: string | null;
+  /** Bytes of memory to stay within. */
+  readonly memory?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+export type CountEvent =
+  | PassEvent
+  /** So many of the sequences, and of their tokens, have to go through the model. */
+  | { readonly kind: 'counting'; readonly sequences: number; readonly of: number; readonly tokens: number };
 
 /** `$XDG_CACHE_HOME/evenkeel/routing`, or under `~/.cache`. */
 export function routingCacheFolder(): string {
@@ -30,57 +38,50 @@ export function routingCacheFolder(): string {
  * Routed tokens of every sequence per cell. Sequences that went through the same model before cost nothing; with a prefix,
  * the rest is estimated from each one's own beginning: good enough to choose by, not to judge by.
  */
-export async function* countRouting(options: CountOptions): AsyncGenerator<PassEvent, SparseCounts> {
-  const { model, prefix } = options;
+export async function* countRouting(options: CountOptions): AsyncGenerator<CountEvent, SparseCounts> {
+  const { model, prefix, assume, lanes, providers, memory, signal } = options;
   const run = prefix === null ? options.sequences : prefixesOf(options.sequences, prefix);
-  const cellCount = cellsOf(model, options.assume);
+  const { layers } = modelShape(model, assume);
+  const cellCount = layers.reduce((sum, { experts }) => sum + experts, 0);
   const cache = options.cache === null ? null : await openRoutingCache(options.cache, await fingerprintModel(model));
   const known = (await cache?.read(run, cellCount)) ?? run.map(() => null);
   const missing = run.filter((_, i) => known[i] === null);
+  const tokens = missing.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
+  yield { kind: 'counting', sequences: missing.length, of: run.length, tokens };
   let fresh: SparseCounts | null = null;
   if (missing.length > 0) {
-    const { assume, lanes, providers, signal } = options;
-    const audit = auditSequences({
-      model,
-      sequences: missing,
-      floor: 0,
-      perSequence: true,
-      assume,
-      lanes,
-      providers,
-      signal,
-    });
-    for (;;) {
-      const next = await audit.next();
-      if (next.done === true) {
-        fresh = next.value.counter.sparseCounts();
-        break;
-      }
-      yield next.value;
-    }
+    const pass = { model, sequences: missing, floor: 0, perSequence: true, assume, lanes, providers, memory, signal };
+    const { counter } = yield* auditSequences(pass);
+    fresh = counter.sparseCounts();
     await cache?.write(missing, fresh);
   }
   let at = 0;
-  const counts = joinCounts(
-    known.map((own) => own ?? rowOf(fresh!, at++)),
-    cellCount,
-  );
+  const counts =
+    fresh !== null && missing.length === run.length
+      ? fresh
+      : joinCounts(
+          known.map((own) => own ?? rowOf(fresh!, at++)),
+          cellCount,
+        );
   if (prefix === null) return counts;
   const lengths = (sequences: readonly Sequence[]): number[] => sequences.map(({ inputIds }) => inputIds.length);
   return scaleToWhole(counts, lengths(run), lengths(options.sequences));
 }
 
-function rowOf({ offsets, cells, counts }: SparseCounts, index: number): { cells: Uint32Array; counts: Uint32Array } {
-  const [from, to] = [offsets[index]!, offsets[index + 1]!];
-  return { cells: Uint32Array.from(cells.subarray(from, to)), counts: Uint32Array.from(counts.subarray(from, to)) };
+export interface ModelShape {
+  readonly architecture: string;
+  /** Layers with experts, rising; none in a dense model. */
+  readonly layers: readonly LayerShape[];
 }
 
-function cellsOf(model: string, assume: string | undefined): number {
+export function modelShape(model: string, assume: string | undefined): ModelShape {
   const checkpoint = openCheckpoint(model);
-  const { layers } = planModel(checkpoint, assume);
+  const { architecture, layers } = planModel(checkpoint, assume);
   checkpoint.close();
-  return layers.reduce(
-    (sum, { feedForward }) => sum + (feedForward.kind === 'moe' ? feedForward.experts.length : 0),
-    0,
-  );
+  return {
+    architecture,
+    layers: layers.flatMap(({ index, feedForward }) =>
+      feedForward.kind === 'moe' ? [{ layer: index, experts: feedForward.experts.length, topK: feedForward.topK }] : [],
+    ),
+  };
 }

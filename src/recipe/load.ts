@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { InputError } from '../errors.js';
+import { resolveBalance } from './balance.js';
 import { importCalibrationSet, isCalibrationSet } from './calibration-set.js';
 import { importCompressorRecipe, isCompressorRecipe } from './llm-compressor.js';
 import type { z } from 'zod';
@@ -56,7 +57,7 @@ export async function parseRecipe(text: string, file: string, assignments: reado
     file,
     model: raw.model === undefined ? null : modelReference(raw.model, folder, document),
     mix,
-    balance: raw.balance,
+    balance: resolveBalance(raw.balance, mix, document),
     quantize: readQuantize(quantizePart, notes),
     evaluate: raw.evaluate === undefined ? null : readEvaluate(raw.evaluate, mix, folder, document),
     output: resolve(folder, raw.output),

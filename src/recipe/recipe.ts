@@ -94,9 +94,37 @@ export interface CleanRecipe {
   readonly languages: Gate;
 }
 
+/** How a mix is judged, and chosen anew where it does not hold. */
 export interface BalanceRecipe {
+  /** Routed tokens that every cell must have. */
   readonly floor: number;
+  /** Least tokens by language or channel; `length`: least median of tokens per sequence. */
+  readonly floors: Readonly<Record<string, number>>;
+  /** Candidates to choose among, in budgets. */
   readonly pool: number;
+  readonly multiple: number;
+  /** Worth of a layer's cells, for ranges of layers; the last that holds a layer counts. */
+  readonly layerWeights: readonly LayerWeight[];
+  /** By canonical language tag. */
+  readonly languages: Readonly<Record<string, QuotaRecipe>>;
+  readonly categories: Readonly<Record<string, QuotaRecipe>>;
+  /** Source → ids of its rows that are in the mix whatever the draw. */
+  readonly mustInclude: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly qualityGate: boolean;
+  /** Tokens of every candidate that are run to choose by; null for all. */
+  readonly prefix: number | null;
+}
+
+export interface QuotaRecipe {
+  readonly least?: number;
+  readonly most?: number;
+}
+
+export interface LayerWeight {
+  readonly from: number;
+  /** Inclusive. */
+  readonly to: number;
+  readonly weight: number;
 }
 
 /** Held-out text, and what is measured on it. */

@@ -60,9 +60,29 @@ export const mixSchema = z.strictObject({
   clean: cleanSchema.prefault({}),
 });
 
+const quota = z.strictObject({ least: count.optional(), most: count.optional() });
+const quotas = z.record(text, quota).default({}).describe('tokens that a group must and may have');
+
 export const balanceSchema = z.strictObject({
   floor: z.int().min(0).default(64),
+  floors: z
+    .record(text, z.int().min(0))
+    .default({})
+    .describe('least tokens of languages and channels; length: least median of tokens per sequence'),
   pool: z.number().min(1).default(4),
+  multiple: z.number().min(1).default(1).describe('cells are worth filling up to floor × multiple'),
+  layer_weights: z
+    .record(z.string().regex(/^\d+(?:-\d+)?$/u, 'wanted a layer or a range such as 0-3'), weight)
+    .default({})
+    .describe("worth of the layers' cells; 1 where left out"),
+  languages: quotas,
+  categories: quotas,
+  must_include: z
+    .record(text, z.array(z.union([text, z.int()])).min(1))
+    .default({})
+    .describe('source → ids of rows that are in the mix whatever the draw'),
+  quality_gate: z.boolean().default(true).describe('never choose looped sequences or copies of another'),
+  prefix: count.nullable().default(null).describe('choose by the first tokens of every candidate; null runs all of it'),
 });
 
 export const SCHEMES = ['W4A16', 'W4A16_ASYM', 'W8A16'] as const;

@@ -1,6 +1,7 @@
 import type { Coverage } from '../coverage/coverage.js';
 import type { FixList } from '../coverage/fixes.js';
 import type { Stability } from '../coverage/stability.js';
+import type { BalanceReport } from '../mix/balance-report.js';
 import type { MixManifest } from '../mix/sequence.js';
 
 /** Everything a report can show; only coverage is always there. */
@@ -14,6 +15,10 @@ export interface ReportData {
   readonly fixes?: FixList;
   /** The same recipe audited with several seeds. */
   readonly stability?: Stability;
+  /** How the rows were chosen, where the draw alone did not hold. */
+  readonly balance?: BalanceReport;
+  /** The model has experts, perhaps, but nobody counted what they get. */
+  readonly isUncounted?: boolean;
 }
 
 /** What a report reads of `evaluation.json`, schema `evenkeel.evaluation/1`. */

@@ -18,7 +18,7 @@ describe('parseRecipe()', () => {
     const recipe = await parseRecipe(minimal, file);
     expect(recipe.model).toEqual({ kind: 'folder', path: '/recipes/model' });
     expect(recipe.output).toBe('/recipes/out');
-    expect(recipe.balance).toEqual({ floor: 64, pool: 4 });
+    expect(recipe.balance).toMatchObject({ floor: 64, pool: 4, multiple: 1, qualityGate: true, prefix: null });
     expect(recipe.mix).toMatchObject({ seed: 42, overflow: 'window', tokens: null });
     expect(recipe.mix.sources[0]).toMatchObject({ kind: 'builtin', samples: 'all', weight: 1, format: 'auto' });
     expect(recipe.quantize).toMatchObject({

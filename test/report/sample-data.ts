@@ -103,6 +103,8 @@ export function sampleFixes(coverage: ReportData['coverage']): FixList {
     languages: [{ language: 'ka', missing: 900, available: 0 }],
     additions: [{ ...kind, sequences: 4, tokens: 1800, cellsClosed: cells.length - 1 }],
     tokens: 1800,
+    change: null,
+    refused: 0,
     recipePatch: 'mix:\n  sources:\n    - dataset: builtin:multilingual-dialogues\n',
   };
 }

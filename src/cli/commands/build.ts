@@ -1,19 +1,23 @@
+import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { Command, Option } from 'commander';
 import type { BuiltMix } from '../../mix/build.js';
 import { EXPORTS, exportMix, type ExportKind } from '../../mix/export.js';
 import { writeMix } from '../../mix/write.js';
 import type { LaneOptions } from '../../engine/lanes.js';
-import { balanceMix } from '../../pipeline/balance.js';
+import { balanceMix, type BalancedMix } from '../../pipeline/balance.js';
 import { routingCacheFolder } from '../../pipeline/routing-counts.js';
 import { modelFolder } from '../../pipeline/model-folder.js';
 import { buildFromRecipe, type MixWithTokenizer } from '../../pipeline/mix.js';
 import { createCoverageCounter } from '../../coverage/count.js';
 import { renderHtml } from '../../report/html.js';
 import type { ReportData } from '../../report/report-data.js';
+import { balanceSentences } from '../../report/balance-sentences.js';
+import { verdictSentence } from '../../report/verdict-sentences.js';
+import { showPass } from '../pass-progress.js';
 import { writeReport } from '../written.js';
 import { loadRecipe } from '../../recipe/load.js';
-import type { MixRecipe, Recipe } from '../../recipe/recipe.js';
+import type { BalanceRecipe, MixRecipe, Recipe } from '../../recipe/recipe.js';
 import { interruption } from '../exit.js';
 import { collect, print, printJson, progressOf } from '../options.js';
 import { downloadProgress, type Progress } from '../progress.js';
@@ -45,27 +49,52 @@ export function buildCommand(): Command {
                 onProgress: downloadProgress(progress),
               });
         const pool = options.balance ? recipe.balance.pool : 1;
-        const { mix: drawn, tokenizer } = await buildWithProgress(recipe.mix, model, pool, progress);
-        const mix =
-          model === null || !options.balance ? drawn : await balanceWithProgress(drawn, recipe, model, {}, progress);
+        const { mix: drawn, tokenizer } = await buildWithProgress(recipe.mix, model, pool, progress, recipe.balance);
+        const balanced =
+          model === null || !options.balance
+            ? { mix: drawn, coverage: null, balance: null }
+            : await balanceWithProgress(drawn, recipe, model, {}, progress);
+        const { mix } = balanced;
         const folder = options.output ?? mixFolderOf(recipe);
         await writeMix(folder, mix, tokenizer);
-        await writeReport(join(folder, 'report.html'), renderHtml(mixReport(mix, recipe, model)));
+        await writeFacts(folder, balanced, recipe, model);
         const exported =
           options.export === undefined ? null : await exportMix(options.export, folder, mix.sequences, tokenizer);
         progress.end();
         if (exported !== null) progress.note(`Exported to ${exported.path}\n${exported.usage}`);
         if (options.json) printJson(mix.manifest);
-        else print(describeMix(mix, folder));
+        else print([describeMix(mix, folder), ...describeBalance(balanced)].join('\n'));
       },
     );
 }
 
+/** Writes what was counted, how the rows were chosen, and the report, beside the mix. */
+async function writeFacts(
+  folder: string,
+  { mix, coverage, balance }: BalancedMix,
+  recipe: Recipe,
+  model: string | null,
+): Promise<void> {
+  const write = (name: string, document: object | null): Promise<void> =>
+    document === null
+      ? rm(join(folder, name), { force: true })
+      : writeReport(join(folder, name), `${JSON.stringify(document, null, 1)}\n`);
+  await write('coverage.json', coverage);
+  await write('balance.json', balance);
+  const data: ReportData = {
+    ...(coverage === null ? uncounted(mix, recipe, model) : { coverage }),
+    ...(balance === null ? {} : { balance }),
+    manifest: mix.manifest,
+  };
+  await writeReport(join(folder, 'report.html'), renderHtml(data));
+}
+
 /** What a mix says without a model pass: languages and channels, no experts. */
-function mixReport(mix: BuiltMix, recipe: Recipe, model: string | null): ReportData {
-  const counter = createCoverageCounter({ sequences: mix.sequences, floor: 0 });
-  const coverage = counter.finish({ model: { path: model ?? '', architecture: `mix of ${basename(recipe.file)}` } });
-  return { coverage, manifest: mix.manifest };
+function uncounted(mix: BuiltMix, recipe: Recipe, model: string | null): Pick<ReportData, 'coverage' | 'isUncounted'> {
+  const { floors } = recipe.balance;
+  const counter = createCoverageCounter({ sequences: mix.sequences, floor: 0, floors });
+  const architecture = `mix of ${basename(recipe.file)}`;
+  return { coverage: counter.finish({ model: { path: model ?? '', architecture } }), isUncounted: true };
 }
 
 /** Where a recipe's mix is written: beside the checkpoint, never in it. */
@@ -78,9 +107,11 @@ export async function buildWithProgress(
   model: string | null,
   pool: number,
   progress: Progress,
+  { mustInclude }: Partial<Pick<BalanceRecipe, 'mustInclude'>> = {},
 ): Promise<MixWithTokenizer> {
   progress.stage('build mix', null, 'rows');
-  const build = buildFromRecipe(recipe, { model, pool, signal: interruption.signal });
+  const must = mustInclude === undefined ? {} : { mustInclude };
+  const build = buildFromRecipe(recipe, { model, pool, ...must, signal: interruption.signal });
   for (;;) {
     const next = await build.next();
     if (next.done === true) return next.value;
@@ -89,17 +120,20 @@ export async function buildWithProgress(
   }
 }
 
-/** Audits the mix and, where a cell is under the floor, chooses again from its pool. */
+/** Audits the mix and, where it does not hold, chooses again from its pool. */
 export async function balanceWithProgress(
   drawn: BuiltMix,
   recipe: Recipe,
   model: string,
-  lanes: Pick<LaneOptions, 'assume' | 'lanes'>,
+  options: Pick<LaneOptions, 'assume' | 'lanes'> & { readonly memory?: number | undefined },
   progress: Progress,
-): Promise<BuiltMix> {
+): Promise<BalancedMix> {
+  const { assume, lanes, memory } = options;
   const balance = balanceMix(drawn, {
-    ...lanes,
     model,
+    assume,
+    lanes,
+    memory,
     mix: recipe.mix,
     balance: recipe.balance,
     cache: routingCacheFolder(),
@@ -108,18 +142,16 @@ export async function balanceWithProgress(
   for (;;) {
     const next = await balance.next();
     if (next.done === true) return next.value;
-    const event = next.value;
-    if (event.kind === 'balanced') {
-      const { tokens, objective } = event.selection;
-      progress.note(
-        `balanced: ${tokens.toLocaleString('en-US')} tokens chosen anew, ${(100 * objective).toFixed(1)} % of the floor filled`,
-      );
-      continue;
-    }
-    const { pass, what } = event;
-    if (pass.kind === 'layer-started' && pass.layer === 0) progress.stage(`audit ${what}`, pass.layers, 'layers');
-    if (pass.kind === 'layer-finished') progress.update(pass.layer + 1);
+    showPass(progress, `audit ${next.value.what}`, next.value.event);
   }
+}
+
+/** Whether the mix holds, and what choosing anew did about it. */
+function describeBalance({ coverage, balance }: BalancedMix): string[] {
+  return [
+    ...(balance === null ? [] : balanceSentences(balance)),
+    ...(coverage === null ? [] : [`${coverage.verdict === 'pass' ? 'PASS' : 'FAIL'}  ${verdictSentence(coverage)}`]),
+  ];
 }
 
 /** What became of every source's rows. */

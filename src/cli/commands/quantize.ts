@@ -106,15 +106,18 @@ async function quantize(recipe: Recipe, options: QuantizeCommandOptions, progres
   for (const warning of checkRuntimes(targets, limitsOf(checkpoint, plan, settings))) progress.note(warning);
   checkpoint.close();
   if (options.dryRun) return dryRun(recipe, model, settings, options, progress);
-  const { mix: drawn, tokenizer } = await buildWithProgress(recipe.mix, model, recipe.balance.pool, progress);
-  const mix = await balanceWithProgress(drawn, recipe, model, options, progress);
+  const { balance } = recipe;
+  const { mix: drawn, tokenizer } = await buildWithProgress(recipe.mix, model, balance.pool, progress, balance);
+  const balanced = await balanceWithProgress(drawn, recipe, model, options, progress);
+  const { mix } = balanced;
   const mixFolder = mixFolderOf(recipe);
   await writeMix(mixFolder, mix, tokenizer);
   const job: QuantizeJob = {
     model,
     sequences: mix.sequences,
     settings,
-    floor: recipe.balance.floor,
+    floor: balance.floor,
+    floors: balance.floors,
     output: recipe.output,
     existing: options.resume ? 'resume' : options.replace ? 'replace' : 'refuse',
     assume: options.assume,
@@ -133,7 +136,8 @@ async function quantize(recipe: Recipe, options: QuantizeCommandOptions, progres
       : await compareWithProgress(job, heldOut.mix.sequences, recipe.evaluate!.baseline, progress);
   progress.end();
 
-  const data = reportData(outcome, comparison, settings.format, recipe, mix.manifest);
+  const facts = reportData(outcome, comparison, settings.format, recipe, mix.manifest);
+  const data = balanced.balance === null ? facts : { ...facts, balance: balanced.balance };
   const paths = {
     mix: join(mixFolder, 'mix.parquet'),
     'coverage.json': join(mixFolder, 'coverage.json'),
@@ -141,6 +145,8 @@ async function quantize(recipe: Recipe, options: QuantizeCommandOptions, progres
     checkpoint: recipe.output,
   };
   await writeReport(paths['coverage.json'], `${JSON.stringify(outcome.coverage, null, 1)}\n`);
+  if (balanced.balance !== null)
+    await writeReport(join(mixFolder, 'balance.json'), `${JSON.stringify(balanced.balance, null, 1)}\n`);
   await writeReport(join(mixFolder, 'evenkeel.json'), `${JSON.stringify(data.quantization, null, 1)}\n`);
   if (comparison !== null)
     await writeReport(join(mixFolder, 'evaluation.json'), `${JSON.stringify(comparison.quantized, null, 1)}\n`);
