@@ -20,9 +20,13 @@ export const AWQ_ORDER: readonly number[] = [0, 2, 4, 6, 1, 3, 5, 7];
 /** Columns of a word. */
 const OCTET = 8;
 
+/** The only dtype of the format's scales. */
+const SCALE_DTYPE = 'F16';
+const LEAST_F16 = 2 ** -24;
+
 /**
  * AutoAWQ `gemm`: transposed, inputs first. `qweight` I32 [K, N/8] and `qzeros` I32 [K/G, N/8] packed along the
- * outputs in AWQ_ORDER, `scales` [K/G, N]. The format always has zero points: a symmetric Linear gets the middle code
+ * outputs in AWQ_ORDER, `scales` F16 [K/G, N]. The format always has zero points: a symmetric Linear gets the middle code
  * (8) everywhere, which leaves its codes unchanged.
  *
  * Layout as in AutoAWQ's WQLinear_GEMM.
@@ -38,12 +42,12 @@ function refusal({ outFeatures, inFeatures, scheme }: LinearSpec): string | null
   return null;
 }
 
-function entries({ module, outFeatures, inFeatures, scheme, scaleDtype }: LinearSpec): TensorEntry[] {
+function entries({ module, outFeatures, inFeatures, scheme }: LinearSpec): TensorEntry[] {
   const groups = groupCount(scheme, inFeatures);
   return [
     { name: `${module}.qweight`, dtype: 'I32', shape: [inFeatures, outFeatures / OCTET] },
     { name: `${module}.qzeros`, dtype: 'I32', shape: [groups, outFeatures / OCTET] },
-    { name: `${module}.scales`, dtype: scaleDtype, shape: [groups, outFeatures] },
+    { name: `${module}.scales`, dtype: SCALE_DTYPE, shape: [groups, outFeatures] },
   ];
 }
 
@@ -65,13 +69,18 @@ function pack(module: string, linear: QuantizedLinear): EncodedTensor[] {
     );
     return new Uint8Array(words.buffer);
   };
-  const turnedScales = transposeInto(scales, outFeatures, groups, new Float32Array(scales.length));
+  const turnedScales = transposeInto(scales, outFeatures, groups, new Float32Array(scales.length)).map(storable);
   const bytes = [
     packTransposed(linear.codes, inFeatures),
     packTransposed(zeroPoints, groups),
-    encodeTensor(`${module}.scales`, linear.scaleDtype, [scales.length], turnedScales).bytes,
+    encodeTensor(`${module}.scales`, SCALE_DTYPE, [scales.length], turnedScales).bytes,
   ];
   return entries(spec).map((entry, i) => ({ ...entry, bytes: bytes[i]! }));
+}
+
+/** Scales of a bf16 model have its precision, but also its range: what f16 would make zero gets its least number. */
+function storable(scale: number): number {
+  return Math.abs(scale) < LEAST_F16 ? Math.sign(scale) * LEAST_F16 : scale;
 }
 
 function quantizationConfig({ quantized, unquantized }: LinearLayout): JsonObject {

@@ -11,7 +11,7 @@ import type { ModelPlan } from '../model/plan.js';
 /**
  * What every runtime would make of the checkpoint that settings lead to; headers are all that is read.
  *
- * @throws InputError when no runtime could look up its schemes
+ * @throws InputError when the format cannot hold a Linear, or no runtime could look up its schemes
  */
 export function limitsOf(
   checkpoint: Checkpoint,
@@ -21,6 +21,10 @@ export function limitsOf(
   const targets = chooseTargets(plan, settings);
   const format = outputFormat(settings.format);
   const { layout } = planOutput(checkpoint, plan, targets, format, settings.scaleDtype);
+  for (const linear of layout.quantized) {
+    const problem = format.refusal(linear);
+    if (problem !== null) throw new InputError(`quantize '${linear.module}' to ${format.name}: ${problem}`);
+  }
   format.quantizationConfig(layout);
   const { modelType } = parseModelConfig(checkpoint.config);
   return runtimeLimits(RUNTIMES, { format: settings.format, layout, modelType, traps: plan.targetTraps ?? [] });

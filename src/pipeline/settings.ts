@@ -3,10 +3,15 @@ import type { Checkpoint } from '../checkpoint/open.js';
 import { scaleDtype } from '../engine/output-plan.js';
 import type { QuantizeSettings } from '../engine/quantize-settings.js';
 import { InputError } from '../errors.js';
-import type { QuantizeRecipe } from '../recipe/recipe.js';
+import { planModel } from '../model/registry.js';
+import type { QuantizeRecipe, SchemeRecipe } from '../recipe/recipe.js';
+import { commonGroupSize } from './group-notes.js';
 
-/** The engine's settings for a recipe's `quantize`. */
-export function quantizeSettings(recipe: QuantizeRecipe, checkpoint: Checkpoint): QuantizeSettings {
+/**
+ * The engine's settings for a recipe's `quantize`. AutoAWQ holds one group size for a whole model: the largest one that
+ * serves every Linear, where other formats fall back layer by layer.
+ */
+export function quantizeSettings(recipe: QuantizeRecipe, checkpoint: Checkpoint, assume?: string): QuantizeSettings {
   if (checkpoint.quantization === 'compressed-tensors' || checkpoint.quantization === 'awq') {
     throw new InputError(
       `quantize '${checkpoint.directory}': it is quantized already (${checkpoint.quantization}); wanted the original weights`,
@@ -16,7 +21,7 @@ export function quantizeSettings(recipe: QuantizeRecipe, checkpoint: Checkpoint)
     throw new InputError(`quantize to format 'autoawq': wanted 4 bits, got ${recipe.scheme.bits}`);
   }
   return {
-    scheme: recipe.scheme,
+    scheme: recipe.format === 'autoawq' ? withCommonGroup(recipe, checkpoint, assume) : recipe.scheme,
     ignore: recipe.ignore,
     overrides: recipe.groups,
     format: recipe.format,
@@ -34,8 +39,18 @@ export function quantizeSettings(recipe: QuantizeRecipe, checkpoint: Checkpoint)
       damping: recipe.damping,
       columnOrder: recipe.columnOrder,
     },
-    scaleDtype: scaleDtype(checkpoint, recipe.format),
+    // Runtimes serve a bf16 model's AutoAWQ scales, which are stored as f16, as bf16: both formats get the same scales.
+    scaleDtype: scaleDtype(checkpoint, 'compressed-tensors'),
   };
+}
+
+function withCommonGroup(
+  { scheme, ignore, groups }: QuantizeRecipe,
+  checkpoint: Checkpoint,
+  assume?: string,
+): SchemeRecipe {
+  const plan = planModel(checkpoint, assume);
+  return { ...scheme, groupSize: commonGroupSize(plan, { scheme, ignore, overrides: groups }) };
 }
 
 function shrinkage({ experts, shrinkage: kappa }: QuantizeRecipe): number {

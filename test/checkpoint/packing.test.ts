@@ -8,7 +8,7 @@ import { autoawq, AWQ_ORDER } from '../../src/checkpoint/autoawq.js';
 import { compressedTensors } from '../../src/checkpoint/compressed-tensors.js';
 import type { EncodedTensor } from '../../src/checkpoint/encode.js';
 import { specOf, type CheckpointFormat } from '../../src/checkpoint/format.js';
-import { roundToHalf } from '../../src/checkpoint/half.js';
+import { decodeHalf, roundToHalf } from '../../src/checkpoint/half.js';
 import { openCheckpoint } from '../../src/checkpoint/open.js';
 import { packRows, unpackRows } from '../../src/checkpoint/words.js';
 import { floatsOf, readOracle } from './oracle/read.js';
@@ -102,7 +102,9 @@ describe.each(Object.values(FORMATS))('$name', (format) => {
             const at = Math.floor(i / size);
             return (code - (zeroPoints?.[at] ?? 0)) * scales[at]!;
           });
-          expect(readBack(format, format.pack('m', linear))).toEqual(roundToHalf(wanted, 'BF16'));
+          expect(readBack(format, format.pack('m', linear))).toEqual(
+            roundToHalf(wanted, format.name === 'autoawq' ? 'F16' : 'BF16'),
+          );
         },
       ),
       { numRuns: 60 },
@@ -119,6 +121,42 @@ describe.each(Object.values(FORMATS))('$name', (format) => {
     expect(broken({ inFeatures: 40 })).toThrow('wanted input features divisible by 32');
     expect(broken({ zeroPoints: new Int8Array(8) })).toThrow('wanted zero points exactly when asymmetric');
   });
+});
+
+test('both formats hold the same codes, zero points and scales', () => {
+  for (const symmetric of [true, false]) {
+    const linear = randomLinear({ bits: 4, symmetric, groupSize: 32 }, 24, 96, 3);
+    const stored = Object.values(FORMATS).map((format) => {
+      const tensors = new Map(format.pack('m', linear).map(({ name, dtype, bytes }) => [name, { dtype, bytes }]));
+      const words = (name: string): Int32Array => new Int32Array(tensors.get(name)!.bytes.slice().buffer);
+      const halves = (name: string): Float32Array => {
+        const { dtype, bytes } = tensors.get(name)!;
+        return decodeHalf(new Uint16Array(bytes.slice().buffer), dtype as 'BF16' | 'F16');
+      };
+      if (format.name === 'compressed-tensors')
+        return { codes: unpackRows(words('m.weight_packed'), 96, 4), scales: halves('m.weight_scale') };
+      const turned = unpackRows(words('m.qweight'), 24, 4, AWQ_ORDER);
+      return {
+        codes: Int8Array.from(turned, (_, i) => turned[(i % 96) * 24 + Math.floor(i / 96)]!),
+        scales: Float32Array.from(linear.scales, (_, i) => halves('m.scales')[(i % 3) * 24 + Math.floor(i / 3)]!),
+      };
+    });
+    for (const { codes, scales } of stored) {
+      expect(codes).toEqual(linear.codes);
+      expect(scales).toEqual(linear.scales);
+    }
+  }
+});
+
+test('AutoAWQ keeps scales apart from zero that f16 would lose, and refuses those beyond it', () => {
+  const linear = randomLinear({ bits: 4, symmetric: true, groupSize: 32 }, 8, 32, 1);
+  const tensors = autoawq.pack('m', {
+    ...linear,
+    scales: Float32Array.from(linear.scales, (s) => Math.sign(s) * 1e-9),
+  });
+  const scales = new Uint16Array(tensors.find(({ name }) => name === 'm.scales')!.bytes.slice().buffer);
+  expect(Array.from(scales, (bits) => bits & 0x7fff)).toEqual(Array.from(scales, () => 1));
+  expect(() => autoawq.pack('m', { ...linear, scales: linear.scales.with(0, 1e6) })).toThrow('does not fit F16');
 });
 
 test('packRows() gives the golden words of compressed-tensors', () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openCheckpoint } from '../../src/checkpoint/open.js';
 import { loadTokenizer } from '../../src/text/load-tokenizer.js';
 import { folder, FOLDERS } from '../model/folders.js';
 import { pythonWith } from './environment.js';
@@ -61,6 +62,18 @@ const CASES: Readonly<Record<string, readonly [model: string, quantize: string]>
   'qwen3_moe, positive scales': ['qwen3_moe', '{scheme: W4A16, group_size: 32, signed_scales: false}'],
 };
 
+/**
+ * AutoAWQ checkpoints, converted by compressed-tensors itself. Where that gives what transformers does not load, or what it
+ * rounds otherwise in f32 than both do in f16, weights alone are compared.
+ */
+const CONVERTED: Readonly<Record<string, readonly [model: string, quantize: string, compares: 'logits' | 'weights']>> =
+  {
+    'llama in AutoAWQ, asymmetric': ['llama', '{format: autoawq, scheme: W4A16_ASYM, group_size: 32}', 'weights'],
+    'llama in AutoAWQ, symmetric': ['llama', '{format: autoawq, group_size: 64}', 'logits'],
+    'qwen3_moe in AutoAWQ, asymmetric': ['qwen3_moe', '{format: autoawq, scheme: W4A16_ASYM}', 'weights'],
+    'mixtral in AutoAWQ, symmetric': ['mixtral', '{format: autoawq}', 'weights'],
+  };
+
 const SHIPPED = fileURLToPath(new URL('../models/polyglot-moe-18m', import.meta.url));
 const PROMPTS = [
   'Der Müller mahlt am Morgen das Korn, das die Bauern am Abend vorher gebracht haben.',
@@ -81,6 +94,11 @@ describe('transformers and compressed-tensors load what was written', { timeout:
     const cases: Case[] = [await quantizeShipped(directory)];
     for (const [name, [model, quantize]] of Object.entries({ ...CASES, ...REFUSED }))
       cases.push(await quantizeFolder(name, folder(model), quantize, directory));
+    for (const [name, [model, quantize, compares]] of Object.entries(CONVERTED)) {
+      const { logits, ...rest } = await quantizeFolder(name, folder(model), quantize, directory);
+      const convertTo = join(directory, `${name}, converted`);
+      cases.push({ ...rest, convertTo, ...(compares === 'logits' && logits !== undefined ? { logits } : {}) });
+    }
     writeFileSync(join(directory, 'cases.json'), JSON.stringify(cases));
     const script = fileURLToPath(new URL('./load.py', import.meta.url));
     await run(python, [script, join(directory, 'cases.json'), join(directory, 'results.json')]);
@@ -90,12 +108,28 @@ describe('transformers and compressed-tensors load what was written', { timeout:
 
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-  it.each(['the shipped model', ...Object.keys(CASES)])('%s', (name) => {
+  const loaded = Object.keys(CONVERTED).filter((name) => CONVERTED[name]![2] === 'logits');
+  it.each(['the shipped model', ...Object.keys(CASES), ...loaded])('%s', (name) => {
     const result = results[name]!;
     if ('failure' in result) expect.fail(result.failure);
     const unexpected = result.unexpected.filter((key) => !LEFT_OVER.test(key));
     expect({ ...result, unexpected }).toMatchObject({ missing: [], unexpected: [], mismatched: [] });
     expect(result.error).toBeLessThan(LOGITS_TOLERANCE);
+  });
+
+  it.each(Object.keys(CONVERTED))('%s: every weight is the same after conversion', (name) => {
+    const ours = openCheckpoint(join(directory, name));
+    const converted = openCheckpoint(join(directory, `${name}, converted`));
+    const packed = [...ours.tensors.values()].filter(({ encoding }) => encoding === 'autoawq');
+    expect(packed.length).toBeGreaterThan(0);
+    const converts = results[name]!;
+    if ('failure' in converts) expect.fail(converts.failure);
+    for (const { name: tensor } of packed) {
+      expect(converted.tensors.get(tensor)?.encoding).toBe('compressed-tensors');
+      expect(converted.read(tensor), tensor).toEqual(ours.read(tensor));
+    }
+    ours.close();
+    converted.close();
   });
 
   it.each(Object.keys(REFUSED))('but not %s', (name) => {

@@ -13,8 +13,10 @@ import { parseRecipe } from '../../src/recipe/load.js';
 export interface Case {
   readonly name: string;
   readonly folder: string;
-  readonly inputIds: readonly (readonly number[])[];
-  readonly logits: string;
+  readonly inputIds?: readonly (readonly number[])[];
+  readonly logits?: string;
+  /** Where compressed-tensors' own converter puts an AutoAWQ checkpoint in its format. */
+  readonly convertTo?: string;
 }
 
 const SEQUENCES = 24;
