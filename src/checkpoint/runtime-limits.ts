@@ -179,7 +179,9 @@ function parallelLimits(runtimes: readonly Runtime[], { layout }: PlannedOutput)
     const groups = down.inFeatures / down.scheme.groupSize;
     const impossible = [2, 4, 8].filter((size) => groups % size !== 0);
     if (impossible.length === 0) continue;
-    const message = `${groups} groups of ${down.scheme.groupSize} do not split over ${impossible.join(', ')} devices`;
+    const message =
+      `${groups === 1 ? '1 group' : `${groups} groups`} of ${down.scheme.groupSize} ` +
+      `cannot be shared among ${impossible.join(', ')} devices`;
     for (const runtime of runtimes) {
       if (runtime !== 'transformers') limits.push({ runtime, severity: 'warn', module: down.module, message });
     }

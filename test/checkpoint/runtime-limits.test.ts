@@ -93,7 +93,7 @@ test('groups that tensor parallelism would cut', () => {
     output([linear(EXPERT, SYMMETRIC, 768), linear('m.layers.0.mlp.down_proj', SYMMETRIC, 1408)]),
   );
   expect(limits.map(({ runtime, message }) => [runtime, message])).toEqual([
-    ['vllm', '6 groups of 128 do not split over 4, 8 devices'],
-    ['vllm', '11 groups of 128 do not split over 2, 4, 8 devices'],
+    ['vllm', '6 groups of 128 cannot be shared among 4, 8 devices'],
+    ['vllm', '11 groups of 128 cannot be shared among 2, 4, 8 devices'],
   ]);
 });

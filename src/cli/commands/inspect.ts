@@ -1,19 +1,29 @@
-import { Command, Option } from 'commander';
-import { chooseTargets, fusedSets, type TargetSettings } from '../../awq/targets.js';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { chooseTargets, fusedSets } from '../../awq/targets.js';
+import { describeScheme } from '../../checkpoint/format.js';
 import { openCheckpoint } from '../../checkpoint/open.js';
 import { RUNTIMES, type Runtime, type RuntimeLimit } from '../../checkpoint/runtime-limits.js';
-import { scaleDtype } from '../../engine/output-plan.js';
+import { withMappedEdges } from '../../awq/mapped-edges.js';
+import type { QuantizeSettings } from '../../engine/quantize-settings.js';
+import { formatLocation } from '../../errors.js';
 import { planModel } from '../../model/registry.js';
 import type { ModelPlan } from '../../model/plan.js';
+import { byKind, groupNotes } from '../../pipeline/group-notes.js';
+import { mappingNotes } from '../../pipeline/mappings.js';
 import { modelFolder } from '../../pipeline/model-folder.js';
 import { describeLimit, limitsOf } from '../../pipeline/runtimes.js';
-import { namedScheme, type SchemeName } from '../../recipe/quantize.js';
+import { quantizeSettings } from '../../pipeline/settings.js';
+import { loadRecipe } from '../../recipe/load.js';
+import { defaultQuantize, namedScheme, type SchemeName } from '../../recipe/quantize.js';
+import type { QuantizeRecipe } from '../../recipe/recipe.js';
 import { SCHEMES } from '../../recipe/schema.js';
-import { collectRuntime, print, printJson, wholeNumber } from '../options.js';
+import { collect, collectRuntime, print, printJson, progressOf } from '../options.js';
 
 interface InspectCommandOptions {
-  readonly groupSize: number;
+  readonly recipe?: string;
+  readonly groupSize: QuantizeRecipe['scheme']['groupSize'];
   readonly scheme: SchemeName;
+  readonly ignore: readonly string[];
   readonly format: 'compressed-tensors' | 'autoawq';
   readonly target: readonly Runtime[];
   readonly assume?: string;
@@ -24,8 +34,17 @@ export function inspectCommand(): Command {
   return new Command('inspect')
     .description('Show what Evenkeel sees in a model: layers, experts, what would be quantized, what not, and why.')
     .argument('<model>', 'model folder')
-    .option('--group-size <n>', 'group size to plan with', wholeNumber(1), 128)
+    .addOption(
+      new Option('--recipe <file>', 'plan what this recipe asks for').conflicts([
+        'scheme',
+        'groupSize',
+        'ignore',
+        'format',
+      ]),
+    )
     .addOption(new Option('--scheme <name>', 'scheme to plan with').choices(SCHEMES).default('W4A16'))
+    .option('--group-size <n>', 'group size to plan with, or channel', groupSize, 128)
+    .option('--ignore <entry>', 'a module, or re: and a pattern, that stays as it is; repeatable', collect, [])
     .addOption(
       new Option('--format <name>', 'checkpoint format to plan with')
         .choices(['compressed-tensors', 'autoawq'])
@@ -36,21 +55,43 @@ export function inspectCommand(): Command {
     .option('--json', 'one JSON document on stdout', false)
     .addHelpText(
       'after',
-      '\nExamples:\n  evenkeel inspect test/models/polyglot-moe-18m\n  evenkeel inspect test/models/polyglot-moe-18m --scheme W4A16_ASYM --target sglang',
+      '\nExamples:\n  evenkeel inspect test/models/polyglot-moe-18m\n  evenkeel inspect test/models/polyglot-moe-18m --scheme W4A16_ASYM --target sglang\n  evenkeel inspect test/models/polyglot-moe-18m --recipe recipes/demo.yaml',
     )
-    .action(async (model: string, options: InspectCommandOptions) => {
+    .action(async (model: string, options: InspectCommandOptions, command: Command) => {
+      const recipe = await plannedRecipe(options, command);
       const checkpoint = openCheckpoint(await modelFolder({ kind: 'folder', path: model }));
       const plan = planModel(checkpoint, options.assume);
-      const { format, target, groupSize } = options;
-      const scheme = namedScheme(options.scheme, groupSize);
-      const settings = { scheme, ignore: ['lm_head'], format, scaleDtype: scaleDtype(checkpoint, format) };
-      const wanted = target.length > 0 ? target : RUNTIMES;
+      const settings = quantizeSettings(recipe, checkpoint, options.assume);
+      const wanted = options.target.length > 0 ? options.target : RUNTIMES;
       const runtimes = limitsOf(checkpoint, plan, settings).filter(({ runtime }) => wanted.includes(runtime));
       checkpoint.close();
-      const report = { ...inspect(plan, settings), runtimes };
+      const notes = [
+        ...groupNotes(plan, recipe.scheme, settings),
+        ...mappingNotes(plan, recipe.mappings ?? []).map(
+          ({ message, location }) => `${formatLocation(location)}: ${message}`,
+        ),
+      ];
+      const report = { ...inspect(plan, settings), notes, runtimes };
       if (options.json) printJson(report);
       else print(describe(report));
     });
+}
+
+/** The recipe's own `quantize`, or one made of the options. */
+async function plannedRecipe(options: InspectCommandOptions, command: Command): Promise<QuantizeRecipe> {
+  const { recipe: file, scheme, groupSize: size, format, ignore } = options;
+  if (file === undefined)
+    return { ...defaultQuantize(), scheme: namedScheme(scheme, size), format, ignore: ['lm_head', ...ignore] };
+  const recipe = await loadRecipe(file);
+  for (const { message, location } of recipe.notes) progressOf(command).note(`${formatLocation(location)}: ${message}`);
+  return recipe.quantize;
+}
+
+function groupSize(text: string): number | 'channel' {
+  if (text === 'channel') return text;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('wanted a number of inputs, or channel');
+  return value;
 }
 
 interface Inspection {
@@ -60,9 +101,11 @@ interface Inspection {
   readonly hiddenSize: number;
   readonly vocabularySize: number;
   readonly experts: { readonly layers: number; readonly perLayer: number; readonly topK: number } | null;
-  readonly quantized: readonly Kind[];
+  readonly quantized: readonly (Kind & { readonly scheme: string })[];
   readonly kept: readonly (Kind & { readonly reason: string })[];
   readonly fallbacks: readonly { readonly modules: string; readonly count: number; readonly note: string }[];
+  /** What the run would say beforehand: groups other than asked for, mappings without effect. */
+  readonly notes: readonly string[];
   readonly edges: readonly { readonly name: string; readonly count: number }[];
   readonly runtimes: readonly RuntimeLimit[];
 }
@@ -74,24 +117,27 @@ interface Kind {
   readonly parameters: number;
 }
 
-function inspect(plan: ModelPlan, settings: TargetSettings): Omit<Inspection, 'runtimes'> {
+function inspect(plan: ModelPlan, settings: QuantizeSettings): Omit<Inspection, 'runtimes' | 'notes'> {
   const targets = chooseTargets(plan, settings);
-  const linears = plan.layers.flatMap((layer) => fusedSets(layer).flat());
-  const kinds = (modules: ReadonlySet<string>): Map<string, { count: number; parameters: number; first: string }> => {
-    const found = new Map<string, { count: number; parameters: number; first: string }>();
-    for (const { module, outFeatures, inFeatures } of linears) {
-      if (!modules.has(module)) continue;
-      const name = abstracted(module);
-      const kind = found.get(name) ?? { count: 0, parameters: 0, first: module };
-      found.set(name, { ...kind, count: kind.count + 1, parameters: kind.parameters + outFeatures * inFeatures });
-    }
-    return found;
-  };
-  const listed = (modules: ReadonlySet<string>): (Kind & { first: string })[] =>
-    [...kinds(modules)].map(([name, { count, parameters, first }]) => ({ modules: name, count, parameters, first }));
+  const schemes = new Map([...targets.quantized].map(([module, scheme]) => [module, describeScheme(scheme)]));
+  const sizes = new Map(
+    plan.layers.flatMap((layer) =>
+      fusedSets(layer).flatMap((set) =>
+        set.map(({ module, outFeatures, inFeatures }) => [module, outFeatures * inFeatures]),
+      ),
+    ),
+  );
+  const listed = (reasons: ReadonlyMap<string, string>): (Kind & { reason: string })[] =>
+    byKind(plan, reasons).map(({ kind, modules, reason }) => ({
+      modules: kind,
+      count: modules.length,
+      parameters: modules.reduce((sum, module) => sum + sizes.get(module)!, 0),
+      reason,
+    }));
   const moes = plan.layers.flatMap(({ feedForward }) => (feedForward.kind === 'moe' ? [feedForward] : []));
   const edges = new Map<string, number>();
-  for (const { name } of plan.layers.flatMap((layer) => layer.edges)) edges.set(name, (edges.get(name) ?? 0) + 1);
+  for (const { name } of withMappedEdges(plan, settings.mappings).layers.flatMap((layer) => layer.edges))
+    edges.set(name, (edges.get(name) ?? 0) + 1);
   return {
     architecture: plan.architecture,
     family: plan.family,
@@ -100,12 +146,9 @@ function inspect(plan: ModelPlan, settings: TargetSettings): Omit<Inspection, 'r
     vocabularySize: plan.vocabularySize,
     experts:
       moes[0] === undefined ? null : { layers: moes.length, perLayer: moes[0].experts.length, topK: moes[0].topK },
-    quantized: listed(new Set(targets.quantized.keys())).map(({ first: _first, ...kind }) => kind),
+    quantized: listed(schemes).map(({ reason, ...kind }) => ({ ...kind, scheme: reason })),
     kept: [
-      ...listed(new Set(targets.kept.keys())).map(({ first, ...kind }) => ({
-        ...kind,
-        reason: targets.kept.get(first)!,
-      })),
+      ...listed(targets.kept),
       {
         modules: 'lm_head',
         count: 1,
@@ -113,46 +156,29 @@ function inspect(plan: ModelPlan, settings: TargetSettings): Omit<Inspection, 'r
         reason: plan.kept.find(({ pattern }) => pattern === 'lm_head')?.reason ?? 'ignored',
       },
     ],
-    fallbacks: listed(new Set(targets.fallbacks.keys())).map(({ modules, count, first }) => ({
-      modules,
-      count,
-      note: targets.fallbacks.get(first)!,
-    })),
+    fallbacks: listed(targets.fallbacks).map(({ modules, count, reason }) => ({ modules, count, note: reason })),
     edges: [...edges].map(([name, count]) => ({ name, count })),
   };
-}
-
-function abstracted(module: string): string {
-  return module.replace(/\d+/g, '*');
 }
 
 function describe(report: Inspection): string {
   const { experts } = report;
   const share = (kinds: readonly Kind[]): string =>
     `${(kinds.reduce((sum, { parameters }) => sum + parameters, 0) / 1e6).toFixed(1)} M parameters`;
-  const rows = (kinds: readonly Kind[]): string[] =>
-    kinds.map(({ modules, count }) => `  ${String(count).padStart(6)} × ${modules}`);
+  const row = (count: number, text: string): string => `  ${String(count).padStart(6)} × ${text}`;
   return [
     `${report.architecture} (family ${report.family}): ${report.layers} layers, hidden ${report.hiddenSize}, vocabulary ${report.vocabularySize}`,
     experts === null ? 'dense' : `${experts.layers} layers with ${experts.perLayer} experts, top ${experts.topK}`,
     '',
     `Quantized: ${share(report.quantized)}`,
-    ...rows(report.quantized),
-    ...(report.fallbacks.length === 0
-      ? []
-      : [
-          '',
-          'With a smaller group:',
-          ...report.fallbacks.map(({ modules, count, note }) => `  ${String(count).padStart(6)} × ${modules}: ${note}`),
-        ]),
+    ...report.quantized.map(({ modules, count, scheme }) => row(count, `${modules}: ${scheme}`)),
+    ...(report.notes.length === 0 ? [] : ['', 'Other than asked for:', ...report.notes.map((note) => `  ${note}`)]),
     '',
     `Kept as they are: ${share(report.kept)}`,
-    ...report.kept.map(({ modules, count, reason }) => `  ${String(count).padStart(6)} × ${modules}: ${reason}`),
+    ...report.kept.map(({ modules, count, reason }) => row(count, `${modules}: ${reason}`)),
     '',
     'Smoothing edges:',
-    ...(report.edges.length === 0
-      ? ['  none']
-      : report.edges.map(({ name, count }) => `  ${String(count).padStart(6)} × ${name}`)),
+    ...(report.edges.length === 0 ? ['  none'] : report.edges.map(({ name, count }) => row(count, name))),
     '',
     'Runtimes:',
     ...(report.runtimes.length === 0 ? ['  all load it'] : report.runtimes.map((limit) => `  ${describeLimit(limit)}`)),

@@ -15,6 +15,7 @@ import {
   type QuantizeJob,
   type QuantizeOutcome,
 } from '../../pipeline/quantize.js';
+import { groupNotes } from '../../pipeline/group-notes.js';
 import { mappingNotes } from '../../pipeline/mappings.js';
 import { quantizationResult } from '../../pipeline/quantization-result.js';
 import { checkRuntimes, limitsOf } from '../../pipeline/runtimes.js';
@@ -85,7 +86,7 @@ export function quantizeCommand(): Command {
     .action(async (file: string, options: QuantizeCommandOptions, command: Command) => {
       const progress = progressOf(command);
       const recipe = await loadRecipe(file, options.set);
-      for (const { message } of recipe.notes) progress.note(message);
+      for (const { message, location } of recipe.notes) progress.note(`${formatLocation(location)}: ${message}`);
       await quantize(recipe, options, progress);
     });
 }
@@ -98,12 +99,13 @@ async function quantize(recipe: Recipe, options: QuantizeCommandOptions, progres
     onProgress: downloadProgress(progress),
   });
   const checkpoint = openCheckpoint(model);
-  const settings = quantizeSettings(recipe.quantize, checkpoint);
+  const settings = quantizeSettings(recipe.quantize, checkpoint, options.assume);
   const targets = options.target.length > 0 ? options.target : recipe.quantize.runtimes;
   const plan = planModel(checkpoint, options.assume);
   for (const { message, location } of mappingNotes(plan, recipe.quantize.mappings ?? []))
     progress.note(`${formatLocation(location)}: ${message}`);
   for (const warning of checkRuntimes(targets, limitsOf(checkpoint, plan, settings))) progress.note(warning);
+  for (const note of groupNotes(plan, recipe.quantize.scheme, settings)) progress.note(note);
   checkpoint.close();
   if (options.dryRun) return dryRun(recipe, model, settings, options, progress);
   const { balance } = recipe;
