@@ -1,5 +1,5 @@
 import type { ChannelCoverage, Coverage, CoverageFailure, GroupCoverage, LayerCoverage, Lengths } from './coverage.js';
-import { CHANNELS } from '../text/channel.js';
+import { CHANNELS, type Channel } from '../text/channel.js';
 import { splitFloors, type Floors } from './floors.js';
 
 export interface Judged {
@@ -68,6 +68,24 @@ export function languageTable(coverage: Coverage): LanguageRow[] {
       };
     })
     .sort((a, b) => b.tokens - a.tokens || (a.language < b.language ? -1 : 1));
+}
+
+/** One column of the table of languages: a channel over all of them. */
+export interface ChannelRow {
+  readonly channel: Channel;
+  readonly tokens: number;
+  readonly floor: number | null;
+  readonly underFloor: boolean;
+}
+
+/** Channels that have tokens or should have some, in their usual order. */
+export function channelTable({ channels, channelFloors, layers, floor }: Coverage): ChannelRow[] {
+  return CHANNELS.flatMap((channel) => {
+    const { tokens } = channels[channel];
+    const least = channelFloors[channel] ?? (layers.length === 0 && tokens > 0 ? floor : null);
+    if (tokens === 0 && least === null) return [];
+    return [{ channel, tokens, floor: least, underFloor: least !== null && tokens < least }];
+  });
 }
 
 function tokensOf(groups: Judged['languages'], name: string): number {

@@ -6,7 +6,7 @@ const NAMED = 5;
 
 /** What choosing for balance did, and what it could not do, one sentence each. */
 export function balanceSentences(balance: BalanceReport): string[] {
-  const { pool, choices, tokens, objective, floor, multiple, missing, closing } = balance;
+  const { pool, choices, tokens, objective, floor, multiple, missing } = balance;
   const refused = pool.looped + pool.copies;
   const gate =
     refused === 0
@@ -32,10 +32,20 @@ export function balanceSentences(balance: BalanceReport): string[] {
           `Budget or quotas leave ${plural(closable.length, 'cell')} under the floor: ${named(
             closable,
             ({ routed }) => `${count(routed)}`,
-          )}. ${count(sum(closing.map((one) => one.tokens)))} more tokens (${plural(closing.length, 'sequence')} of the pool) ` +
-            'would close them.',
+          )}. ${closingSentence(balance) ?? ''}`.trim(),
         ]),
   ];
+}
+
+/** What more of the pool would bring, past budget and quotas; null where nothing would. */
+export function closingSentence({ closing, missing, floor }: BalanceReport): string | null {
+  if (closing.length === 0) return null;
+  const closable = missing.filter((cell) => !isHopeless(floor)(cell)).length;
+  const tokens = closing.reduce((sum, one) => sum + one.tokens, 0);
+  return (
+    `${plural(tokens, 'token')} more of the pool (${plural(closing.length, 'sequence')}) would bring ` +
+    `${closable === 1 ? 'it' : 'them'} there: raise mix.tokens, or the quotas that keep them out.`
+  );
 }
 
 function isHopeless(floor: number): (cell: MissingCellReport) => boolean {
@@ -46,8 +56,4 @@ function named(cells: readonly MissingCellReport[], tokens: (cell: MissingCellRe
   const shown = cells.slice(0, NAMED).map((cell) => `layer ${cell.layer} expert ${cell.expert} (${tokens(cell)})`);
   const more = cells.length - shown.length;
   return listing(more > 0 ? [...shown, `${count(more)} more`] : shown);
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((a, b) => a + b, 0);
 }

@@ -1,4 +1,5 @@
 import type { Coverage } from '../coverage/coverage.js';
+import { cellMetrics } from './cell-metrics.js';
 import { saturationChart } from './html-charts.js';
 import { escapeHtml, htmlTable } from './html-escape.js';
 import type { ReportData } from './report-data.js';
@@ -9,16 +10,12 @@ import { count, figure, languageName } from './text.js';
 const SORTED_FROM = 64;
 
 export function expertSection(data: ReportData): string {
-  const { coverage, quantization } = data;
+  const { coverage } = data;
   const { layers, languages } = coverage;
-  const metrics =
-    coverage.imported === undefined ? ['routed tokens', 'distinct samples', 'gate mass'] : ['routed tokens'];
-  if (quantization !== undefined && quantization.cells.length > 0) {
-    metrics.push('relative error after quantizing', 'statistics taken from the layer');
-  }
+  const metrics = cellMetrics(data);
   const byTokens = Object.keys(languages).sort((a, b) => languages[b]!.tokens - languages[a]!.tokens);
   const options =
-    `<optgroup label="All text">${metrics.map((label, i) => `<option value="metric:${i}">${label}</option>`).join('')}</optgroup>` +
+    `<optgroup label="All text">${metrics.map(({ label }, i) => `<option value="metric:${i}">${label}</option>`).join('')}</optgroup>` +
     (byTokens.length === 0
       ? ''
       : `<optgroup label="Routed tokens of one language">${byTokens
@@ -103,13 +100,14 @@ function layerTable({ layers, floor }: Coverage): string {
   );
 }
 
-function worstTable({ worst }: Coverage, floor: number): string {
+function worstTable({ worst, languages }: Coverage, floor: number): string {
+  const hasSamples = worst.some(({ samples }) => samples !== null);
+  const isKnown = Object.keys(languages).length > 0;
   const columns = [
     { title: 'cell' },
     { title: 'routed tokens', number: true },
-    { title: 'samples', number: true },
-    { title: 'languages that feed it most' },
-    { title: 'sources', wrap: true },
+    ...(hasSamples ? [{ title: 'samples', number: true }] : []),
+    ...(isKnown ? [{ title: 'languages that feed it most' }, { title: 'sources', wrap: true }] : []),
   ];
   return htmlTable(
     'Least-fed cells',
@@ -117,9 +115,8 @@ function worstTable({ worst }: Coverage, floor: number): string {
     worst.map(({ layer, expert, routed, samples, topLanguages, topSources }) => [
       `layer ${layer}, expert ${expert}`,
       routed < floor ? { html: `<span class="low">${count(routed)} (under)</span>` } : count(routed),
-      samples === null ? '–' : count(samples),
-      topLanguages.map(languageName).join(', ') || 'none',
-      topSources.join(', ') || 'none',
+      ...(hasSamples ? [samples === null ? '–' : count(samples)] : []),
+      ...(isKnown ? [topLanguages.map(languageName).join(', ') || 'none', topSources.join(', ') || 'none'] : []),
     ]),
   );
 }

@@ -10,18 +10,18 @@ export function fixSection(fixes: FixList): string {
   const additions = htmlTable(
     'Additions that close the gaps',
     [
-      { title: 'source' },
       { title: 'language' },
+      ...['tokens', 'cells closed', 'sequences'].map((title) => ({ title, number: true })),
       { title: 'category' },
-      ...['sequences', 'tokens', 'cells closed'].map((title) => ({ title, number: true })),
+      { title: 'source' },
     ],
     fixes.additions.map(({ source, language, category, sequences, tokens, cellsClosed }) => [
-      source,
       languageName(language),
-      category,
-      count(sequences),
       count(tokens),
       count(cellsClosed),
+      count(sequences),
+      category,
+      source,
     ]),
   );
   const shown = fixes.cells.slice(0, FIX_CELLS_SHOWN);
@@ -49,15 +49,22 @@ export function fixSection(fixes: FixList): string {
   );
   const languages = fixes.languages.map((gap) => `<p>${escapeHtml(languageGapSentence(gap))}</p>`).join('');
   const unfed = fixes.unfed === 0 ? '' : `<p>${plural(fixes.unfed, 'cell')} that nothing in the pool feeds.</p>`;
+  const refused =
+    fixes.refused === 0
+      ? ''
+      : `<p>${plural(fixes.refused, 'sequence')} of the pool loop or copy another, and are not suggested.</p>`;
   const more = fixes.cells.length - shown.length;
   return (
     '<section id="fixes"><h2>What to add</h2>' +
     (fixes.additions.length === 0
       ? ''
       : `<p>About ${count(fixes.tokens)} more tokens close every gap that the pool can close.</p>${additions}`) +
-    `${languages}${unfed}<details><summary>Cell by cell</summary>${cells}${more === 0 ? '' : `<p>and ${count(more)} more.</p>`}</details>` +
-    '<h3>As a change to the recipe</h3><button type="button" id="copy-patch">Copy</button>' +
-    `<pre id="recipe-patch" tabindex="0">${escapeLines(fixes.recipePatch)}</pre></section>`
+    `${languages}${unfed}${refused}<details><summary>Cell by cell</summary>${cells}${more === 0 ? '' : `<p>and ${count(more)} more.</p>`}</details>` +
+    (fixes.recipePatch === ''
+      ? ''
+      : '<details><summary>As a change to the recipe</summary><button type="button" id="copy-patch">Copy</button>' +
+        `<pre id="recipe-patch" tabindex="0">${escapeLines(fixes.recipePatch)}</pre></details>`) +
+    '</section>'
   );
 }
 

@@ -13,7 +13,7 @@ export const PAGE_STYLE = `
 html{-webkit-text-size-adjust:100%}
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif}
 main,header,footer{max-width:72rem;margin:0 auto;padding:0 1rem}
-h1{font-size:1rem;font-weight:600;color:var(--faint);margin:1.5rem 0 .75rem}
+h1{font-size:.95rem;font-weight:600;color:var(--faint);margin:1.25rem 0 .6rem;overflow-wrap:anywhere}
 h2{font-size:1.25rem;line-height:1.3;margin:0 0 .5rem}
 h3{font-size:1rem;margin:1.5rem 0 .5rem}
 section{margin:2.75rem 0}
@@ -23,9 +23,13 @@ a{color:var(--accent)}
 .verdict{border-left:.4rem solid;border-radius:.4rem;padding:1rem 1.25rem}
 .verdict p{max-width:none}
 .verdict .sentence{font-size:1.35rem;line-height:1.35;font-weight:600;margin:0}
+.verdict.none{border-color:var(--faint);background:var(--panel)}
+.advice{display:grid;grid-template-columns:max-content 1fr;gap:.3rem .9rem;margin:.75rem 0 0}
+.advice dt{font-weight:700}
+.advice dd{margin:0}
 .verdict.pass{border-color:var(--pass);background:var(--pass-paper)}
 .verdict.fail{border-color:var(--fail);background:var(--fail-paper)}
-.subject{color:var(--faint);font-size:.9rem;margin:.75rem 0 0}
+.subject{color:var(--faint);font-size:.9rem;margin:.75rem 0 0;max-width:none}
 .badge{font-weight:700;letter-spacing:.06em}.pass .badge{color:var(--pass)}.fail .badge{color:var(--fail)}
 dl.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(8.5rem,1fr));gap:.75rem 1.25rem;margin:1.25rem 0 0}
 dl.figures div{display:flex;flex-direction:column-reverse;justify-content:flex-end}

@@ -1,63 +1,87 @@
 import type { Coverage } from '../coverage/coverage.js';
-import { languageTable } from '../coverage/verdict.js';
-import { CHANNELS } from '../mix/sequence.js';
+import { channelTable, languageTable, type ChannelRow } from '../coverage/verdict.js';
+import { channelIndex, type Channel } from '../text/channel.js';
 import { escapeHtml, htmlTable, type HtmlCell } from './html-escape.js';
 import type { ReportData } from './report-data.js';
-import { subjectSentence } from './sentences.js';
-import { adviceSentence, verdictSentence } from './verdict-sentences.js';
+import { estimateSentence, subjectSentence } from './sentences.js';
+import { adviceOf, verdictSentence } from './verdict-sentences.js';
 import { count, languageName, percent } from './text.js';
 
 export function verdictBlock(data: ReportData): string {
   const { coverage } = data;
-  const { verdict, summary, layers, worst } = coverage;
-  const advice = adviceSentence(data);
-  const figures: (readonly [string, string])[] = [
-    ...(coverage.tokens === 0 ? [] : ([['tokens', count(coverage.tokens)]] as const)),
-    ...(coverage.imported !== undefined
-      ? []
-      : ([
-          ['sequences', count(coverage.sequences)],
-          ['samples', count(coverage.samples)],
-          ['languages', count(Object.keys(coverage.languages).length)],
-        ] as const)),
+  const advice = adviceOf(data).map(({ label, text }) => `<dt>${label}</dt><dd>${escapeHtml(text)}</dd>`);
+  const notes = [estimateSentence(coverage), coverage.layers.length === 0 ? null : CELL].filter(
+    (note) => note !== null,
+  );
+  const { kind, badge, sentence } = verdictOf(data);
+  return (
+    `<div class="verdict ${kind}"><p class="sentence"><span class="badge">${badge}</span> ${escapeHtml(sentence)}</p>` +
+    `${advice.length === 0 ? '' : `<dl class="advice">${advice.join('')}</dl>`}</div>` +
+    `<p class="subject">${escapeHtml([`${subjectSentence(coverage)}.`, ...notes].join(' '))}</p>` +
+    `<dl class="figures">${figuresOf(coverage)
+      .map(([term, value]) => `<div><dt>${escapeHtml(term)}</dt><dd>${value}</dd></div>`)
+      .join('')}</dl>`
+  );
+}
+
+const CELL = 'A cell is one expert of one layer.';
+
+function verdictOf({ coverage, isUncounted = false }: ReportData): {
+  readonly kind: string;
+  readonly badge: string;
+  readonly sentence: string;
+} {
+  if (coverage.verdict === 'fail') return { kind: 'fail', badge: '✕ FAIL', sentence: verdictSentence(coverage) };
+  if (!isUncounted) return { kind: 'pass', badge: '✓ PASS', sentence: verdictSentence(coverage) };
+  return {
+    kind: 'none',
+    badge: '– NOT AUDITED',
+    sentence: 'No model saw this mix: what each expert gets of it is not known. evenkeel audit counts it.',
+  };
+}
+
+function figuresOf({ summary, layers, worst, imported, ...coverage }: Coverage): [string, string][] {
+  const known = imported === undefined;
+  const languages = Object.keys(coverage.languages).length;
+  return [
     ...(layers.length === 0
       ? []
       : ([
           [`of ${count(summary.cells)} cells under the floor of ${count(coverage.floor)}`, count(summary.underFloor)],
           ['routed tokens in the least-fed cell', count(worst[0]!.routed)],
           ['routed tokens in the median cell', count(summary.median)],
-        ] as const)),
+        ] as [string, string][])),
+    ...(coverage.tokens === 0 ? [] : ([['tokens', count(coverage.tokens)]] as [string, string][])),
+    ...(known
+      ? ([
+          [coverage.samples === 1 ? 'sample' : 'samples', count(coverage.samples)],
+          [languages === 1 ? 'language' : 'languages', count(languages)],
+        ] as [string, string][])
+      : []),
   ];
-  return (
-    `<div class="verdict ${verdict}"><p class="sentence"><span class="badge">${verdict === 'pass' ? '✓ PASS' : '✕ FAIL'}</span> ` +
-    `${escapeHtml(verdictSentence(coverage))}</p>${advice === null ? '' : `<p>${escapeHtml(advice)}</p>`}</div>` +
-    `<p class="subject">${escapeHtml(subjectSentence(coverage))}.</p>` +
-    `<dl class="figures">${figures.map(([term, value]) => `<div><dt>${escapeHtml(term)}</dt><dd>${value}</dd></div>`).join('')}</dl>`
-  );
 }
 
 export function languageSection(coverage: Coverage): string {
   const table = languageTable(coverage);
-  const used = CHANNELS.flatMap((channel, c) => (coverage.channels[channel].tokens > 0 ? [{ channel, c }] : []));
+  const channels = channelTable(coverage);
+  const color = (channel: Channel): string => `background:var(--channel-${channelIndex(channel)})`;
   const floors = table.some(({ floor }) => floor !== null);
   const most = Math.max(1, ...table.map(({ tokens }) => tokens));
-  const keys = used.map(({ channel, c }) => `<span><i style="background:var(--channel-${c})"></i>${channel}</span>`);
-  const columns = [
-    { title: 'language' },
-    { title: '' },
-    ...['tokens', 'share', ...(floors ? ['floor'] : []), 'samples', ...used.map(({ channel }) => channel)].map(
-      (title) => ({
-        title,
-        number: true,
-      }),
-    ),
+  const keys = channels.map(({ channel }) => `<span><i style="${color(channel)}"></i>${channel}</span>`);
+  const numbers = [
+    'tokens',
+    'share',
+    ...(floors ? ['floor'] : []),
+    'samples',
+    ...channels.map(({ channel }) => channel),
   ];
+  const columns = [{ title: 'language' }, { title: '' }, ...numbers.map((title) => ({ title, number: true }))];
   const rows = table.map((row): HtmlCell[] => {
     const own = Object.hasOwn(coverage.languages, row.language) ? coverage.languages[row.language]!.channels : {};
-    const segments = used.flatMap(({ channel, c }) =>
+    const segments = channels.flatMap(({ channel }) =>
       own[channel] === undefined
         ? []
-        : `<i style="background:var(--channel-${c});width:${((own[channel] / most) * 100).toFixed(2)}%"></i>`,
+        : `<i style="${color(channel)};width:${((own[channel] / most) * 100).toFixed(2)}%"></i>`,
     );
     const floor = row.floor === null ? '' : count(row.floor);
     return [
@@ -67,13 +91,33 @@ export function languageSection(coverage: Coverage): string {
       percent(row.share),
       ...(floors ? [floor] : []),
       count(row.samples),
-      ...used.map(({ channel }) => count(own[channel] ?? 0)),
+      ...channels.map(({ channel }) => count(own[channel] ?? 0)),
     ];
   });
+  const all: HtmlCell[] = [
+    'All languages',
+    '',
+    count(coverage.tokens),
+    percent(1),
+    ...(floors ? [''] : []),
+    count(coverage.samples),
+    ...channels.map(channelSum),
+  ];
+  const { lengths, lengthFloor } = coverage;
+  const short =
+    lengthFloor === null || lengths.median >= lengthFloor
+      ? ''
+      : ` <span class="low">(under the floor of ${count(lengthFloor)})</span>`;
   return (
     `<section id="languages"><h2>Tokens by language and channel</h2><div class="legend keys">${keys.join('')}</div>` +
-    htmlTable('Tokens by language and channel', columns, rows) +
-    `<p class="tag">Sequences are ${count(coverage.lengths.min)} to ${count(coverage.lengths.max)} tokens long, ` +
-    `${count(coverage.lengths.median)} in the middle.</p></section>`
+    htmlTable('Tokens by language and channel', columns, [...rows, ...(table.length > 1 ? [all] : [])]) +
+    `<p class="tag">Sequences are ${count(lengths.min)} to ${count(lengths.max)} tokens long, ` +
+    `${count(lengths.median)} in the middle${short}.</p></section>`
   );
+}
+
+function channelSum({ tokens, floor, underFloor }: ChannelRow): HtmlCell {
+  return underFloor
+    ? { html: `<span class="low">${count(tokens)} (under ${count(floor ?? 0)})</span>` }
+    : count(tokens);
 }

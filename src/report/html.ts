@@ -1,4 +1,5 @@
 import { languageTable } from '../coverage/verdict.js';
+import { balanceSection } from './html-balance.js';
 import { escapeHtml, embedJson } from './html-escape.js';
 import { expertSection, weaknessSection } from './html-experts.js';
 import { fixSection } from './html-fixes.js';
@@ -15,7 +16,7 @@ const POLICY =
 
 /** The report as one HTML file that needs no network, works from file:// and prints. */
 export function renderHtml(data: ReportData): string {
-  const { coverage, evaluation, baselineEvaluation, quantization, fixes, manifest } = data;
+  const { coverage, evaluation, baselineEvaluation, quantization, fixes, balance, manifest } = data;
   const hasExperts = coverage.layers.length > 0;
   const hasLanguages = languageTable(coverage).length > 0;
   const hasFixes = fixes !== undefined && fixes.cells.length + fixes.languages.length > 0;
@@ -23,6 +24,7 @@ export function renderHtml(data: ReportData): string {
     ...(hasFixes ? [['fixes', 'What to add']] : []),
     ...(hasExperts ? [['experts', 'Experts']] : []),
     ...(hasLanguages ? [['languages', 'Languages']] : []),
+    ...(balance === undefined ? [] : [['balance', 'Balance']]),
     ...(hasExperts
       ? [
           ['saturation', 'More of the same?'],
@@ -38,6 +40,7 @@ export function renderHtml(data: ReportData): string {
     hasFixes ? fixSection(fixes) : '',
     hasExperts ? expertSection(data) : '',
     hasLanguages ? languageSection(coverage) : '',
+    balance === undefined ? '' : balanceSection(balance),
     hasExperts ? weaknessSection(data) : '',
     quantization === undefined ? '' : quantizationSection(quantization),
     evaluation === undefined ? '' : evaluationSection(evaluation, baselineEvaluation),

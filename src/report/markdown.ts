@@ -1,8 +1,9 @@
-import { languageTable } from '../coverage/verdict.js';
-import { CHANNELS } from '../mix/sequence.js';
+import { channelTable, languageTable } from '../coverage/verdict.js';
+import { balanceSentences } from './balance-sentences.js';
 import type { ReportData } from './report-data.js';
 import {
   balanceSentence,
+  estimateSentence,
   evaluationSentence,
   fragileSentence,
   intervalText,
@@ -12,7 +13,7 @@ import {
   subjectSentence,
 } from './sentences.js';
 import { count, figure, languageName, milliNats, percent, plain, plural } from './text.js';
-import { adviceSentence, verdictSentence } from './verdict-sentences.js';
+import { adviceOf, verdictSentence } from './verdict-sentences.js';
 
 /** The report for a model card: GitHub-flavoured Markdown, no HTML, headings from level two. */
 export function renderMarkdown(data: ReportData): string {
@@ -21,7 +22,7 @@ export function renderMarkdown(data: ReportData): string {
   const blocks = [
     '## Calibration',
     `**${coverage.verdict === 'pass' ? 'Pass' : 'Fail'}.** ${escapeMarkdown(verdictSentence(coverage))}`,
-    ...(layers.length === 0 && coverage.verdict === 'pass' ? [] : optional(adviceSentence(data))),
+    ...adviceMarkdown(data),
     `${escapeMarkdown(subjectSentence(coverage))}. Model: ${code(model.architecture)}. ` +
       'Only natural routing counts, never padding or forced tokens.',
     ...(Object.keys(coverage.languages).length === 0 ? [] : ['### Tokens by language', languageMarkdown(coverage)]),
@@ -41,34 +42,47 @@ export function renderMarkdown(data: ReportData): string {
   return `${blocks.join('\n\n')}\n`;
 }
 
-function optional(sentence: string | null): string[] {
-  return sentence === null ? [] : [escapeMarkdown(sentence)];
+function adviceMarkdown(data: ReportData): string[] {
+  const lines = adviceOf(data).map(({ label, text }) => `- ${label}: ${escapeMarkdown(text)}`);
+  return lines.length === 0 ? [] : [lines.join('\n')];
 }
 
 function languageMarkdown(coverage: ReportData['coverage']): string {
   const table = languageTable(coverage);
-  const channels = CHANNELS.filter((channel) => coverage.channels[channel].tokens > 0);
+  const channels = channelTable(coverage);
   const floors = table.some(({ floor }) => floor !== null);
-  return markdownTable(
-    ['language', '', 'samples', 'tokens', 'share', ...(floors ? ['floor'] : []), ...channels],
-    table.map((row) => {
-      const own = Object.hasOwn(coverage.languages, row.language) ? coverage.languages[row.language]!.channels : {};
-      return [
-        row.language,
-        languageName(row.language),
-        count(row.samples),
-        count(row.tokens),
-        percent(row.share),
-        ...(floors ? [row.floor === null ? '' : `${count(row.floor)}${row.underFloor ? ' (under)' : ''}`] : []),
-        ...channels.map((channel) => count(own[channel] ?? 0)),
-      ];
-    }),
-    2,
+  const rows = table.map((row) => {
+    const own = Object.hasOwn(coverage.languages, row.language) ? coverage.languages[row.language]!.channels : {};
+    return [
+      row.language,
+      languageName(row.language),
+      count(row.samples),
+      count(row.tokens),
+      percent(row.share),
+      ...(floors ? [row.floor === null ? '' : `${count(row.floor)}${row.underFloor ? ' (under)' : ''}`] : []),
+      ...channels.map(({ channel }) => count(own[channel] ?? 0)),
+    ];
+  });
+  const sums = channels.map(
+    ({ tokens, floor, underFloor }) => count(tokens) + (underFloor ? ` (under ${count(floor!)})` : ''),
   );
+  const all = [
+    '',
+    'all',
+    count(coverage.samples),
+    count(coverage.tokens),
+    percent(1),
+    ...(floors ? [''] : []),
+    ...sums,
+  ];
+  const titles = ['language', '', 'samples', 'tokens', 'share', ...(floors ? ['floor'] : [])];
+  return markdownTable([...titles, ...channels.map(({ channel }) => channel)], [...rows, all], 2);
 }
 
-function cellSummary({ coverage, stability }: ReportData): string {
+function cellSummary({ coverage, stability, balance }: ReportData): string {
   return [
+    estimateSentence(coverage),
+    ...(balance === undefined ? [] : balanceSentences(balance)),
     balanceSentence(coverage),
     fragileSentence(coverage),
     saturationSentence(coverage),
@@ -102,7 +116,7 @@ function fixTable({ additions, unfed, languages }: NonNullable<ReportData['fixes
     ['source', 'language', 'category', 'sequences', 'tokens', 'cells closed'],
     additions.map(({ source, language, category, sequences, tokens, cellsClosed }) => [
       source,
-      language,
+      languageName(language),
       category,
       count(sequences),
       count(tokens),

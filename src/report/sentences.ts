@@ -1,3 +1,4 @@
+import { medianOf } from '../coverage/balance-metrics.js';
 import type { Coverage } from '../coverage/coverage.js';
 import type { FixLanguage } from '../coverage/fixes.js';
 import type { Stability } from '../coverage/stability.js';
@@ -16,11 +17,11 @@ export function saturationSentence({ saturation, summary, floor }: Coverage): st
 
 /** The distribution over cells in figures. */
 export function balanceSentence({ summary }: Coverage): string {
-  const { min, p01, median, max, below, sigma, gini, entropy } = summary;
+  const { min, p01, median, max, below, sigma, cv, gini, entropy } = summary;
   return (
     `Cells: min ${count(min)}, 1st percentile ${count(p01)}, median ${count(median)}, max ${count(max)}; ` +
     `under 16/64/256: ${count(below['16'])}/${count(below['64'])}/${count(below['256'])}; ` +
-    `sigma ${figure(sigma)}, Gini ${figure(gini)}, entropy ${figure(entropy)}`
+    `sigma ${figure(sigma)}, variation ${figure(cv)}, Gini ${figure(gini)}, entropy ${figure(entropy)}`
   );
 }
 
@@ -68,6 +69,21 @@ export function smoothingSentence(edges: readonly EdgeResult[]): string {
   const identity = edges.filter(({ ratio }) => ratio === null).length;
   const left = identity === 0 ? '' : `, ${count(identity)} left as they were`;
   return `${plural(edges.length, 'smoothing edge')}${left}: loss changed by ${percent(mean - 1)} on average.`;
+}
+
+/** What an estimate rests on, and how far it can be trusted; null where all was run. */
+export function estimateSentence({ estimate, layers, tokens }: Coverage): string | null {
+  if (estimate === undefined) return null;
+  const { prefix, pilot, tokensRun, confidence, low, high, open } = estimate;
+  const errors = layers.flatMap(({ routed }, l) =>
+    routed.map((value, e) => (high[l]![e]! - low[l]![e]!) / 2 / Math.max(1, value)),
+  );
+  const median = medianOf(errors.sort((a, b) => a - b));
+  return (
+    `Estimated from the first ${plural(prefix, 'token')} of every sequence and ${count(pilot)} whole ones, ` +
+    `${percent(tokensRun / Math.max(1, tokens))} of the tokens: the median cell is known to ±${percent(median)} ` +
+    `(${count(confidence * 100)}\u00a0% interval); ${plural(open, 'cell')} may be above or under the floor.`
+  );
 }
 
 /** What was audited, in a line. */

@@ -1,7 +1,7 @@
 import type { Coverage } from '../coverage/coverage.js';
 import type { FixList } from '../coverage/fixes.js';
-import type { LanguageRow } from '../coverage/verdict.js';
-import { CHANNELS, type Channel } from '../mix/sequence.js';
+import { channelTable, type LanguageRow } from '../coverage/verdict.js';
+import type { Channel } from '../mix/sequence.js';
 import type { EvaluationResult } from './report-data.js';
 import { intervalText, languageGapSentence } from './sentences.js';
 import { shorten, tableLines, type Column } from './terminal-table.js';
@@ -12,24 +12,23 @@ const WORST_SHOWN = 8;
 
 export function languageLines(
   table: readonly LanguageRow[],
-  { languages }: Coverage,
+  coverage: Coverage,
   rows: number | null,
   width: number,
 ): string[] {
+  const { languages, tokens, samples } = coverage;
   const shown = rows === null ? table : table.slice(0, rows);
-  const channels = CHANNELS.filter((channel) =>
-    Object.values(languages).some((group) => (group.channels[channel] ?? 0) > 0),
-  );
+  const channels = channelTable(coverage);
   const floors = table.some(({ floor }) => floor !== null);
   const columns: Column[] = [
     { title: '' },
     { title: 'language' },
     { title: 'tokens', align: 'right' },
-    { title: 'share', align: 'right' },
+    { title: 'share', align: 'right', optional: 1 },
     ...(floors ? [{ title: 'floor', align: 'right' } as const] : []),
-    { title: '' },
-    { title: 'samples', align: 'right' },
-    ...channels.map((title) => ({ title, align: 'right' }) as const),
+    { title: '', optional: 3 },
+    { title: 'samples', align: 'right', optional: 2 },
+    ...channels.map(({ channel }) => ({ title: channel, align: 'right' }) as const),
   ];
   const largest = Math.max(0, ...table.map(({ share }) => share));
   const lines = shown.map((row) => [
@@ -40,14 +39,20 @@ export function languageLines(
     ...(floors ? [row.floor === null ? '' : `${count(row.floor)}${row.underFloor ? ' !' : ''}`] : []),
     '■'.repeat(Math.ceil((row.share / Math.max(largest, Number.EPSILON)) * BAR_WIDTH)),
     count(row.samples),
-    ...channels.map((channel) => channelCount(languages, row.language, channel)),
+    ...channels.map(({ channel }) => channelCount(languages, row.language, channel)),
   ]);
   const rest = table.slice(shown.length);
-  const more = rest.reduce((sum, { tokens }) => sum + tokens, 0);
-  return [
-    ...tableLines(columns, lines, width),
-    ...(rest.length === 0 ? [] : [`and ${plural(rest.length, 'more language')}, ${plural(more, 'token')}`]),
-  ];
+  const more = rest.reduce((sum, row) => sum + row.tokens, 0);
+  if (rest.length > 0) lines.push(['…', plural(rest.length, 'more language'), count(more), percent(more / tokens)]);
+  const sums = channels.map((row) => `${count(row.tokens)}${row.underFloor ? ' !' : ''}`);
+  if (table.length > 1) {
+    lines.push(['', 'all', count(tokens), percent(1), ...(floors ? [''] : []), '', count(samples), ...sums]);
+  }
+  const least = channels.map(({ floor }) => (floor === null ? '' : count(floor)));
+  if (channels.some(({ floor }) => floor !== null)) {
+    lines.push(['', 'floor of a channel', '', '', ...(floors ? [''] : []), '', '', ...least]);
+  }
+  return tableLines(columns, lines, width);
 }
 
 function channelCount(languages: Coverage['languages'], language: string, channel: Channel): string {
@@ -56,47 +61,63 @@ function channelCount(languages: Coverage['languages'], language: string, channe
 }
 
 export function worstLines(coverage: Coverage, width: number): string[] {
+  const { worst, floor, languages } = coverage;
+  const isKnown = Object.keys(languages).length > 0;
+  const hasSamples = worst.some(({ samples }) => samples !== null);
   const columns: Column[] = [
     { title: 'layer', align: 'right' },
     { title: 'expert', align: 'right' },
     { title: 'routed', align: 'right' },
-    { title: 'samples', align: 'right' },
-    { title: 'fed most by' },
+    ...(hasSamples ? [{ title: 'samples', align: 'right' } as const] : []),
+    ...(isKnown ? [{ title: 'fed most by' }] : []),
   ];
-  const rows = coverage.worst
+  const rows = worst
     .slice(0, WORST_SHOWN)
     .map(({ layer, expert, routed, samples, topLanguages }) => [
       String(layer),
       String(expert),
-      `${count(routed)}${routed < coverage.floor ? ' !' : ''}`,
-      samples === null ? '' : count(samples),
-      topLanguages.length === 0 ? 'nothing' : topLanguages.join(', '),
+      `${count(routed)}${routed < floor ? ' !' : ''}`,
+      ...(hasSamples ? [samples === null ? '' : count(samples)] : []),
+      ...(isKnown ? [topLanguages.map(languageName).join(', ') || 'nothing'] : []),
     ]);
   return tableLines(columns, rows, width);
 }
 
 export function fixLines(fixes: FixList, rows: number | null, width: number): string[] {
   const columns: Column[] = [
-    { title: 'source' },
     { title: 'language' },
-    { title: 'category' },
-    { title: 'sequences', align: 'right' },
     { title: 'tokens', align: 'right' },
     { title: 'cells closed', align: 'right' },
+    { title: 'sequences', align: 'right', optional: 2 },
+    { title: 'category', optional: 1 },
+    { title: 'source' },
   ];
-  const shown = rows === null ? fixes.additions : fixes.additions.slice(0, rows);
+  const { additions } = fixes;
+  const shown = rows === null ? additions : additions.slice(0, rows);
   const lines = shown.map(({ source, language, category, sequences, tokens, cellsClosed }) => [
-    shorten(plain(source), Math.min(36, width)),
-    language,
-    category,
-    count(sequences),
+    shorten(languageName(language), 22),
     count(tokens),
     count(cellsClosed),
+    count(sequences),
+    category,
+    shorten(plain(source), 36),
   ]);
+  const rest = additions.slice(shown.length);
+  const sum = (list: typeof additions, of: 'tokens' | 'cellsClosed' | 'sequences'): string =>
+    count(list.reduce((total, addition) => total + addition[of], 0));
+  if (rest.length > 0) {
+    lines.push([`${count(rest.length)} more`, sum(rest, 'tokens'), sum(rest, 'cellsClosed'), sum(rest, 'sequences')]);
+  }
+  if (additions.length > 1) {
+    lines.push(['all', sum(additions, 'tokens'), sum(additions, 'cellsClosed'), sum(additions, 'sequences')]);
+  }
   return [
     ...(lines.length === 0 ? [] : tableLines(columns, lines, width)),
     ...fixes.languages.map((gap) => shorten(languageGapSentence(gap), width)),
     ...(fixes.unfed === 0 ? [] : [`${plural(fixes.unfed, 'cell')} that nothing in the pool feeds`]),
+    ...(fixes.refused === 0
+      ? []
+      : [`${plural(fixes.refused, 'sequence')} of the pool loop or copy another: not suggested`]),
   ];
 }
 

@@ -3,6 +3,8 @@ import { plain } from './text.js';
 export interface Column {
   readonly title: string;
   readonly align?: 'left' | 'right';
+  /** Left out where there is no room for all: the highest first. */
+  readonly optional?: number;
 }
 
 const CELL_WIDTH = new Intl.Segmenter('en', { granularity: 'grapheme' });
@@ -25,23 +27,35 @@ export function shorten(text: string, width: number): string {
   return `${letters.slice(0, Math.max(0, width - 1 - tail)).join('')}…${tail === 0 ? '' : letters.slice(-tail).join('')}`;
 }
 
-/** A table as lines; what is too wide loses its last columns before it wraps. */
+/** A table as lines; what is too wide loses its optional columns, then its last ones, before it wraps. */
 export function tableLines(columns: readonly Column[], rows: readonly (readonly string[])[], width: number): string[] {
   const cells = rows.map((row) => row.map(plain));
   const widths = columns.map(({ title }, c) =>
     Math.max(displayWidth(title), ...cells.map((row) => displayWidth(row[c] ?? ''))),
   );
+  const shown = columnsThatFit(columns, widths, width);
   const line = (row: readonly string[]): string => {
     let text = '';
-    let used = 0;
-    for (const [c, column] of columns.entries()) {
-      used += widths[c]! + (c === 0 ? 0 : 2);
-      if (used > width && c > 0) break;
+    for (const [place, c] of shown.entries()) {
       const cell = row[c] ?? '';
       const space = ' '.repeat(Math.max(0, widths[c]! - displayWidth(cell)));
-      text += (c === 0 ? '' : '  ') + (column.align === 'right' ? space + cell : cell + space);
+      text += (place === 0 ? '' : GAP) + (columns[c]!.align === 'right' ? space + cell : cell + space);
     }
     return text.trimEnd();
   };
   return [line(columns.map(({ title }) => title)), ...cells.map(line)];
+}
+
+const GAP = '  ';
+
+/** Places of the columns to show, in their order; always the first. */
+function columnsThatFit(columns: readonly Column[], widths: readonly number[], width: number): number[] {
+  let shown = [...columns.keys()];
+  const isTooWide = (): boolean => shown.reduce((sum, c) => sum + widths[c]! + GAP.length, -GAP.length) > width;
+  const optional = [...columns.keys()]
+    .filter((c) => columns[c]!.optional !== undefined)
+    .sort((a, b) => columns[b]!.optional! - columns[a]!.optional!);
+  for (const c of optional) if (isTooWide()) shown = shown.filter((other) => other !== c);
+  while (isTooWide() && shown.length > 1) shown.pop();
+  return shown;
 }

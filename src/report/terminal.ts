@@ -1,7 +1,9 @@
 import { languageTable } from '../coverage/verdict.js';
+import { balanceSentences } from './balance-sentences.js';
 import type { ReportData } from './report-data.js';
 import {
   balanceSentence,
+  estimateSentence,
   evaluationSentence,
   fragileSentence,
   saturationSentence,
@@ -11,9 +13,9 @@ import {
 } from './sentences.js';
 import { sparkline, terminalHeatmap, type CellMark } from './terminal-heatmap.js';
 import { evaluationLines, fixLines, languageLines, worstLines } from './terminal-sections.js';
-import { shorten } from './terminal-table.js';
+import { displayWidth, shorten } from './terminal-table.js';
 import { percent, plain, plural } from './text.js';
-import { adviceSentence, verdictSentence } from './verdict-sentences.js';
+import { adviceOf, verdictSentence } from './verdict-sentences.js';
 
 export interface TerminalOptions {
   /** Columns of the terminal. */
@@ -32,6 +34,15 @@ export function renderTerminal(data: ReportData, options: TerminalOptions = {}):
   const paint = (style: Style, text: string): string => (color ? `\u001b[${STYLES[style]}m${text}\u001b[0m` : text);
   const heading = (text: string): string => paint('bold', text);
   const sections = [verdictLines(data, width, paint)];
+  if (fixes !== undefined && fixes.cells.length + fixes.languages.length > 0) {
+    sections.push([heading('What would close the gaps'), ...fixLines(fixes, rows, width)]);
+  }
+  if (data.balance !== undefined) {
+    sections.push([
+      heading('How the rows were chosen'),
+      ...balanceSentences(data.balance).flatMap((sentence) => wrap(sentence, width)),
+    ]);
+  }
   const languages = languageTable(coverage);
   if (languages.length > 0) {
     sections.push([heading('Tokens by language'), ...languageLines(languages, coverage, rows, width)]);
@@ -55,9 +66,6 @@ export function renderTerminal(data: ReportData, options: TerminalOptions = {}):
       ...sentences.flatMap((sentence) => wrap(sentence, width)),
     ]);
     sections.push([heading('Least-fed cells'), ...worstLines(coverage, width)]);
-  }
-  if (fixes !== undefined && fixes.cells.length + fixes.languages.length > 0) {
-    sections.push([heading('What would close the gaps'), ...fixLines(fixes, rows, width)]);
   }
   if (quantization !== undefined) sections.push(quantizationLines(quantization, heading, width));
   if (evaluation !== undefined) {
@@ -87,15 +95,41 @@ function paintMark({ mark, kind }: CellMark, paint: Paint): string {
 function verdictLines(data: ReportData, width: number, paint: Paint): string[] {
   const { coverage } = data;
   const { verdict, model } = coverage;
-  const mark = verdict === 'pass' ? paint('green', 'PASS') : paint('red', 'FAIL');
-  const advice = adviceSentence(data);
+  const advice = adviceOf(data).flatMap(({ label, text }) =>
+    hanging(label.padEnd(LABEL_WIDTH), text, width, 'bold', paint),
+  );
   return [
-    ...wrap(`${mark}  ${verdictSentence(coverage)}`, width),
-    ...(advice === null ? [] : wrap(advice, width, '      ')),
+    ...hanging(
+      verdict.toUpperCase().padEnd(LABEL_WIDTH),
+      verdictSentence(coverage),
+      width,
+      verdict === 'pass' ? 'green' : 'red',
+      paint,
+    ),
+    ...advice,
     '',
     shorten(plain(`${model.architecture}  ${model.path}`), width),
-    ...wrap(subjectSentence(coverage), width),
+    ...wrap(`${subjectSentence(coverage)}.`, width),
+    ...optional(estimateSentence(coverage), width),
   ];
+}
+
+/** Columns of `FAIL`, `Why`, … with the space behind. */
+const LABEL_WIDTH = 6;
+
+/** A label, and beside it a text that keeps to its own margin. */
+function hanging(label: string, text: string, width: number, style: Style, paint: Paint): string[] {
+  const lines = wrap(text, width - label.length);
+  return lines.map(
+    (line, i) =>
+      (i === 0
+        ? paint(style, label.trimEnd()) + ' '.repeat(label.length - label.trimEnd().length)
+        : ' '.repeat(label.length)) + line,
+  );
+}
+
+function optional(sentence: string | null, width: number): string[] {
+  return sentence === null ? [] : wrap(sentence, width);
 }
 
 function quantizationLines(
@@ -117,16 +151,16 @@ function quantizationLines(
   ];
 }
 
-/** Breaks a sentence at spaces; escape codes count as width, which only breaks a little early. */
-function wrap(text: string, width: number, indent = ''): string[] {
+/** Breaks a sentence at spaces. */
+function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
-  let line = indent;
+  let line = '';
   for (const word of text.split(' ')) {
-    if (line.trim() !== '' && line.length + 1 + word.length > width) {
+    if (line !== '' && displayWidth(line) + 1 + displayWidth(word) > width) {
       lines.push(line);
-      line = indent;
+      line = '';
     }
-    line += (line === indent ? '' : ' ') + word;
+    line += (line === '' ? '' : ' ') + word;
   }
   return [...lines, line];
 }

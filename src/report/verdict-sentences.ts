@@ -1,6 +1,7 @@
 import type { Coverage, CoverageFailure } from '../coverage/coverage.js';
 import { feedingLanguages } from '../coverage/feeding-languages.js';
 import type { FixList } from '../coverage/fixes.js';
+import { closingSentence } from './balance-sentences.js';
 import type { ReportData } from './report-data.js';
 import { count, languageName, listing, plain, plural } from './text.js';
 
@@ -49,15 +50,40 @@ function tokensOf({ tokens, floor }: { readonly tokens: number; readonly floor: 
   return `${plural(tokens, 'token')} of the ${count(floor)} it should have`;
 }
 
-/** What to add, for a mix that fails; null when there is nothing to say. */
-export function adviceSentence({ coverage, fixes }: Pick<ReportData, 'coverage' | 'fixes'>): string | null {
-  if (coverage.verdict === 'pass') return null;
-  const sentences = [
-    ...(fixes === undefined ? [] : [additionSentence(fixes)]),
-    ...missingGroups(coverage),
-    ...(coverage.summary.underFloor === 0 ? [] : feederSentences(coverage, fixes)),
-  ].filter((sentence) => sentence !== null);
-  return sentences.length === 0 ? null : sentences.join(' ');
+export interface Advice {
+  /** What the line is about: the cause, what to add, what else would help, what to ask next. */
+  readonly label: 'Why' | 'Add' | 'Or' | 'Next';
+  readonly text: string;
+}
+
+type AdviceFacts = Pick<ReportData, 'coverage' | 'fixes' | 'balance'>;
+
+/** Why a mix fails and what to do about it, the most useful first; empty when it passes. */
+export function adviceOf({ coverage, fixes, balance }: AdviceFacts): Advice[] {
+  if (coverage.verdict === 'pass') return [];
+  const { summary, imported, estimate } = coverage;
+  const isHungry = summary.underFloor > 0;
+  const addition = fixes === undefined ? null : additionSentence(fixes);
+  const closing = balance === undefined ? null : closingSentence(balance);
+  const cause = isHungry ? causeSentence(coverage) : null;
+  const offered = addition ?? closing;
+  const lines: readonly (readonly [Advice['label'], string | null])[] = [
+    ['Why', cause],
+    ['Add', offered],
+    ['Add', missingGroups(coverage, fixes)],
+    ['Add', isHungry && offered === null ? wantedSentence(coverage) : null],
+    ['Or', isHungry && summary.empty === 0 ? sameMixSentence(coverage) : null],
+    ['Next', isHungry && fixes === undefined && closing === null ? nextSentence(imported !== undefined) : null],
+    ['Next', (estimate?.open ?? 0) > 0 ? 'A longer --prefix, or --stop-early, settles the cells that are open.' : null],
+  ];
+  const said = lines.flatMap(([label, text]) => (text === null ? [] : [{ label, text }]));
+  const hasChoice = said.some(({ label }) => label === 'Add');
+  return said.map((line) => (line.label === 'Or' && !hasChoice ? { ...line, label: 'Add' } : line));
+}
+
+function nextSentence(isImported: boolean): string {
+  const flags = isImported ? '--suggest POOL --model DIR' : '--suggest POOL';
+  return `${flags} names rows of a file, a mix or a built-in set that would close the gaps.`;
 }
 
 /** What a pool offers, in one breath. */
@@ -76,44 +102,58 @@ export function additionSentence({ additions, tokens, cells, unfed }: FixList): 
         ? `, which brings ${closed === 1 ? 'that cell' : `all ${count(closed)} cells`} to the floor`
         : `, which brings ${count(closed)} of the ${count(cells.length)} cells to the floor`;
   const rest = unfed === 0 ? '' : ` Nothing in the pool feeds ${unfed === 1 ? 'one cell' : `${count(unfed)} cells`}.`;
-  return `Add about ${count(tokens)} tokens of ${names} from ${sources}${effect}.${rest}`;
+  return `About ${count(tokens)} tokens of ${names} from ${sources}${effect}.${rest}`;
 }
 
 /** Languages, sources and channels named in a sentence. */
 const NAMED = 4;
 
-function missingGroups({ failures }: Coverage): string[] {
-  const names = failures.flatMap((failure) =>
-    failure.kind === 'language'
-      ? [languageName(plain(failure.language))]
-      : failure.kind === 'channel'
-        ? [`text in the channel ${failure.channel}`]
-        : [],
-  );
-  const lengths = failures.some(({ kind }) => kind === 'length') ? ['Take longer sequences.'] : [];
-  return [...(names.length === 0 ? [] : [`Add ${listing(names)}.`]), ...lengths];
+/** Languages, channels and lengths under their floors, but for what a pool's additions bring already. */
+function missingGroups({ failures }: Coverage, fixes: FixList | undefined): string | null {
+  const added = new Set(fixes?.additions.map(({ language }) => language));
+  const names = failures.flatMap((failure) => {
+    switch (failure.kind) {
+      case 'language':
+        return added.has(failure.language)
+          ? []
+          : [`${plural(failure.floor - failure.tokens, 'token')} of ${languageName(plain(failure.language))}`];
+      case 'channel':
+        return [`${plural(failure.floor - failure.tokens, 'token')} in the channel ${failure.channel}`];
+      case 'length':
+        return ['longer sequences'];
+      default:
+        return [];
+    }
+  });
+  return names.length === 0 ? null : `${capitalized(listing(names))}.`;
+}
+
+/** A mix in one language has one cause. */
+function causeSentence({ languages }: Coverage): string | null {
+  const [only, ...others] = Object.keys(languages);
+  if (only === undefined || only === 'und' || others.length > 0) return null;
+  return `All of the text is ${languageName(plain(only))}: experts that serve other languages starve.`;
 }
 
 /** What the mix itself tells about its hungry cells. */
-function feederSentences(coverage: Coverage, fixes: FixList | undefined): string[] {
-  const { languages, saturation, summary, imported } = coverage;
-  const spoken = Object.keys(languages);
-  const sentences: string[] = [];
-  if (spoken.length === 1) {
-    sentences.push(`All of the text is ${languageName(plain(spoken[0]!))}: experts that serve other languages starve.`);
-  } else if (fixes === undefined) {
-    const feeders = feedingLanguages(coverage).slice(0, 3);
-    const names = listing(feeders.map(({ language }) => languageName(plain(language))));
-    const reach = feeders.length === 1 ? 'reaches' : 'reach';
-    if (feeders.length > 0) {
-      sentences.push(`Of the languages in the mix, ${names} ${reach} the hungry cells most, token for token.`);
-    }
+function wantedSentence(coverage: Coverage): string | null {
+  const spoken = Object.keys(coverage.languages);
+  const feeders = feedingLanguages(coverage).slice(0, 3);
+  if (coverage.summary.empty > 0) {
+    return 'Text of a kind that this mix does not have: more of the same may never feed the empty cells.';
   }
-  if (summary.empty > 0) sentences.push('A cell that got nothing needs text of a kind that this mix does not have.');
-  else if (saturation?.moreTokens != null && saturation.moreTokens > 0) {
-    sentences.push(`More of the same mix would take about ${count(saturation.moreTokens)} tokens.`);
-  }
-  if (fixes === undefined && imported === undefined)
-    sentences.push('--suggest POOL names rows that would close the gaps.');
-  return sentences;
+  if (spoken.length === 1) return causeSentence(coverage) === null ? null : 'Text in other languages.';
+  if (feeders.length === 0) return null;
+  const names = listing(feeders.map(({ language }) => languageName(plain(language))));
+  const reach = feeders.length === 1 ? 'reaches' : 'reach';
+  return `More ${names}, which ${reach} the hungry cells most, token for token, of the languages in the mix.`;
+}
+
+function sameMixSentence({ saturation }: Coverage): string | null {
+  if (saturation?.moreTokens == null || saturation.moreTokens === 0) return null;
+  return `About ${count(saturation.moreTokens)} more tokens of the same mix.`;
+}
+
+function capitalized(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
