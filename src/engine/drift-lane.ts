@@ -189,8 +189,8 @@ export async function quantizeDowns(lane: QuantizeLane, job: DriftJobs['quantize
     const tokens = routed.tokens.length;
     const inner = rows.slice();
     scaleRows(inner, down.inFeatures, shares);
-    const shape = { m: down.inFeatures, n: down.inFeatures, k: tokens };
-    const sum = await gemm(inner, inner, shape, { transA: true });
+    const square = { m: down.inFeatures, n: down.inFeatures, k: tokens };
+    const sum = await gemm(inner, inner, square, { transA: true });
     const weight = weightOf(lane, down);
     const target = tokens === 0 ? weight : await repaid();
     const gram = shrink(sum, tokens, forcedGram, settings.shrinkage);

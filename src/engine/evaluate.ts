@@ -4,8 +4,9 @@ import type { TokenDivergence } from '../evaluate/divergence.js';
 import { summarize, type Evaluation } from '../evaluate/summary.js';
 import type { ModelPlan } from '../model/plan.js';
 import { planModel } from '../model/registry.js';
+import { createRowStore } from '../runtime/row-store.js';
 import { createPassState, forwardPass, layOut, spans, type PassState } from './layer-pass.js';
-import { startModelLanes, type LaneOptions, type ModelLanes } from './lanes.js';
+import { startLaneThreads, startModelLanes, type LaneOptions, type ModelLanes } from './lanes.js';
 import type { QuantizeSettings } from './quantize-settings.js';
 
 /** A model to compare with the reference: a folder, or the reference as plain rounding would leave it. */
@@ -33,31 +34,34 @@ export async function* evaluateModels(options: EvaluateOptions): AsyncGenerator<
   const layout = layOut(options.sequences);
   checkIds(new Int32Array(layout.ids), plan);
   const groups = options.sequences.map(({ language }) => language);
-  const reference = await startModelLanes(options.model, options);
+  const threads = options.threads ?? startLaneThreads(options.lanes);
   try {
-    const state = yield* runModel(reference, plan, layout, 'reference', options.signal);
+    const state = createPassState(plan, layout, threads.lanes.count);
+    yield* runModel({ ...options, threads }, { plan, state, name: 'reference' }, () => Promise.resolve());
+    // The contenders take turns in one set of buffers; only the reference's last hidden states must stay.
+    const other = { ...state, hidden: createRowStore(layout.tokens, plan.hiddenSize, null) };
     for (const contender of options.contenders) {
       const directory = contender.kind === 'folder' ? contender.directory : options.model;
       const own = planFolder(directory, options.assume);
-      if (own.vocabularySize !== plan.vocabularySize || own.hiddenSize !== plan.hiddenSize) {
+      if (shapeOf(own) !== shapeOf(plan)) {
         throw new InputError(`evaluate '${directory}': wanted the shape of '${options.model}', got another model`);
       }
-      const lanes =
-        contender.kind === 'folder'
-          ? await startModelLanes(directory, options)
-          : await startModelLanes(directory, options, contender.settings, true);
-      let other: PassState;
-      try {
-        other = yield* runModel(lanes, own, layout, contender.name, options.signal);
-      } finally {
-        await lanes.close();
-      }
-      const divergence = await compare(reference, state, other, directory);
+      const settings = contender.kind === 'folder' ? null : contender.settings;
+      const pass = { plan: own, state: other, name: contender.name, settings };
+      const divergence = yield* runModel({ ...options, threads, model: directory }, pass, (lanes) =>
+        compare(lanes, state, other, options.model),
+      );
       yield { kind: 'compared', contender: contender.name, evaluation: summarize(divergence, layout.offsets, groups) };
     }
   } finally {
-    await reference.close();
+    if (options.threads === undefined) await threads.close();
   }
+}
+
+/** What two models must share to run in the same buffers, and for their distributions to be compared. */
+function shapeOf({ vocabularySize, hiddenSize, layers }: ModelPlan): string {
+  const chosen = layers.map(({ feedForward }) => (feedForward.kind === 'moe' ? feedForward.topK : 0));
+  return [vocabularySize, hiddenSize, ...chosen].join(' ');
 }
 
 function planFolder(directory: string, assume: string | undefined): ModelPlan {
@@ -76,24 +80,36 @@ export function checkIds(ids: Int32Array, { vocabularySize }: ModelPlan): void {
     );
 }
 
-async function* runModel(
-  lanes: ModelLanes,
-  plan: ModelPlan,
-  layout: PassState['layout'],
-  model: string,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<EvaluateEvent, PassState> {
-  const state = createPassState(plan, layout, lanes.count);
-  for await (const event of forwardPass(lanes, plan, state, signal)) {
-    if (event.kind === 'layer-finished') yield { kind: 'pass', model, layer: event.layer, layers: event.layers };
+interface EvaluatedModel {
+  readonly plan: ModelPlan;
+  readonly state: PassState;
+  readonly name: string;
+  /** Settings whose scheme the weights are rounded to while they are read; null runs them as they are stored. */
+  readonly settings?: QuantizeSettings | null;
+}
+
+/** Runs a model over the sequences, and then something else on its lanes. */
+async function* runModel<T>(
+  options: LaneOptions & Pick<EvaluateOptions, 'model' | 'signal'>,
+  { plan, state, name, settings = null }: EvaluatedModel,
+  then: (lanes: ModelLanes) => Promise<T>,
+): AsyncGenerator<EvaluateEvent, T> {
+  const lanes = await startModelLanes(options.model, options, settings, settings !== null);
+  try {
+    for await (const event of forwardPass(lanes, plan, state, options.signal)) {
+      if (event.kind === 'layer-finished')
+        yield { kind: 'pass', model: name, layer: event.layer, layers: event.layers };
+    }
+    return await then(lanes);
+  } finally {
+    await lanes.close();
   }
-  return state;
 }
 
 async function compare(
   lanes: ModelLanes,
   reference: PassState,
-  other: PassState,
+  state: PassState,
   directory: string,
 ): Promise<TokenDivergence> {
   const { tokens, offsets, ids } = reference.layout;
@@ -102,9 +118,9 @@ async function compare(
   const parts = await Promise.all(
     spans(tokens, lanes.count).map(([from, to], lane) =>
       lanes.call(lane, 'divergence', {
-        other: directory,
-        hidden: reference.hidden,
-        otherHidden: other.hidden,
+        reference: directory,
+        referenceHidden: reference.hidden,
+        hidden: state.hidden,
         ids,
         ends: ends.slice(from, to),
         from,

@@ -5,11 +5,10 @@ import type { Tap } from '../model/plan.js';
 import type { Batch } from '../runtime/batches.js';
 import type { RowStoreDescriptor } from '../runtime/row-store.js';
 
-/** What every lane is started with: it opens the model and derives the plan itself. */
+/** A model for a lane to work on: it opens the folder and derives the plan itself. */
 export interface LaneSetup {
   readonly model: string;
   readonly assume: string | null;
-  readonly threads: number;
   readonly providers: readonly string[];
   /** Run the model as round-to-nearest with `quantize`'s scheme would leave it, instead of as it is stored. */
   readonly roundToNearest: boolean;
@@ -43,6 +42,8 @@ export interface SharedSums {
 
 /** The forward jobs of a lane. `layer` is an index into the plan. */
 export interface ForwardJobs {
+  /** Takes up a model in place of the one before; null only lets go of that. */
+  open: { job: { readonly setup: LaneSetup | null }; result: null };
   /** Writes the embeddings of tokens [from, to) of `ids` into `hidden`. */
   embed: {
     job: {

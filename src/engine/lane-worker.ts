@@ -1,8 +1,8 @@
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { openCheckpoint } from '../checkpoint/open.js';
 import { planModel } from '../model/registry.js';
 import { createScratch } from '../runtime/scratch.js';
-import { createSessionCache } from '../runtime/sessions.js';
+import { createSessionCache, type SessionCache } from '../runtime/sessions.js';
 import { createWeightReader } from '../runtime/weights.js';
 import { quantizeDowns, quantizeGates, searchGates } from './drift-lane.js';
 import { crossMoments, drift, residual } from './drift-streams.js';
@@ -17,31 +17,65 @@ import { calibrateExperts, quantizeExperts } from './calibrate-experts.js';
 import { createQuantizeLane, magnitude, quantizeLinears, searchLinears, type QuantizeLane } from './quantize-lane.js';
 
 const port = parentPort!;
-const setup = workerData as LaneSetup;
 
-/** Opened by the first job, so that an unreadable model rejects a call instead of killing the thread. */
-const model = once((): LaneModel => {
-  const checkpoint = openCheckpoint(setup.model);
-  const plan = planModel(checkpoint, setup.assume ?? undefined);
-  const stored = createWeightReader(checkpoint);
-  return {
-    checkpoint,
-    plan,
-    reader: setup.roundToNearest && setup.quantize !== null ? roundedReader(stored, plan, setup.quantize) : stored,
-    sessions: createSessionCache({ threads: setup.threads, providers: setup.providers }),
-    scratch: createScratch(),
+/** What the lane works on, opened by the first job that needs it: an unreadable model rejects a call. */
+interface Work {
+  readonly model: () => LaneModel;
+  readonly lane: () => QuantizeLane;
+  close(): void;
+}
+
+let work: Work | null = null;
+
+function current(): Work {
+  if (work === null) throw new Error('this lane has no model');
+  return work;
+}
+const model = (): LaneModel => current().model();
+const lane = (): QuantizeLane => current().lane();
+
+/** Sessions outlive the model: all that a graph knows of it are shapes. */
+const sessionsOf = new Map<string, SessionCache>();
+
+function open({ setup }: Jobs['open']['job']): Handled {
+  work?.close();
+  work = setup === null ? null : takeUp(setup);
+  return { result: null };
+}
+
+function takeUp({ model: folder, assume, providers, quantize, roundToNearest }: LaneSetup): Work {
+  let opened: LaneModel | null = null;
+  const openModel = (): LaneModel => {
+    if (opened !== null) return opened;
+    const checkpoint = openCheckpoint(folder);
+    const plan = planModel(checkpoint, assume ?? undefined);
+    const stored = createWeightReader(checkpoint);
+    const key = providers.join(' ');
+    const sessions = sessionsOf.get(key) ?? createSessionCache({ providers });
+    sessionsOf.set(key, sessions);
+    return (opened = {
+      checkpoint,
+      plan,
+      reader: roundToNearest && quantize !== null ? roundedReader(stored, plan, quantize) : stored,
+      sessions,
+      scratch: createScratch(),
+    });
   };
-});
-
-const lane = once((): QuantizeLane => {
-  if (setup.quantize === null) throw new Error('this lane was started without quantization settings');
-  return createQuantizeLane(model(), setup.quantize);
-});
+  return {
+    model: openModel,
+    lane: once(() => {
+      if (quantize === null) throw new Error('this lane was given no settings to quantize with');
+      return createQuantizeLane(openModel(), quantize);
+    }),
+    close: () => opened?.checkpoint.close(),
+  };
+}
 
 type Jobs = CalibrationJobs;
 type Handlers = { readonly [Kind in keyof Jobs]: (job: Jobs[Kind]['job']) => Handled | Promise<Handled> };
 
 const HANDLERS: Handlers = {
+  open,
   embed: (job: Jobs['embed']['job']) => embed(model(), job),
   layer: (job: Jobs['layer']['job']) => runLayer(model(), job),
   experts: (job: Jobs['experts']['job']) => runExperts(model(), job),

@@ -13,6 +13,8 @@ const ENTRY = new URL(
 export interface LaneOptions {
   /** Worker threads; one per core unless told. */
   readonly lanes?: number | undefined;
+  /** Threads that are there already, in place of new ones; `lanes` must be theirs, or be left out. */
+  readonly threads?: LaneThreads | undefined;
   /** Family to use whatever config.json says. */
   readonly assume?: string | undefined;
   readonly providers?: readonly string[] | undefined;
@@ -20,13 +22,27 @@ export interface LaneOptions {
 
 export type ModelLanes = Lanes<CalibrationJobs>;
 
-/** Starts the lanes on a model folder; with settings they can quantize, too. */
-export function startModelLanes(
+/** Threads that outlive the models they work on: a command that audits, quantizes and evaluates starts them once. */
+export interface LaneThreads {
+  readonly lanes: Lanes<CalibrationJobs>;
+  close(): Promise<void>;
+}
+
+export function startLaneThreads(count: number = availableParallelism()): LaneThreads {
+  const lanes = startLanes<CalibrationJobs>(ENTRY, count);
+  return { lanes, close: () => lanes.close() };
+}
+
+/** Lanes on a model folder; with settings they can quantize, too. Closing them leaves threads alive that were given. */
+export async function startModelLanes(
   model: string,
-  { lanes = availableParallelism(), assume, providers = ['cpu'] }: LaneOptions = {},
+  { lanes: count, threads, assume, providers = ['cpu'] }: LaneOptions = {},
   quantize: QuantizeSettings | null = null,
   roundToNearest = false,
 ): Promise<ModelLanes> {
-  const setup: LaneSetup = { model, assume: assume ?? null, threads: 1, providers, quantize, roundToNearest };
-  return startLanes<CalibrationJobs>(ENTRY, lanes, setup);
+  const { lanes, close } = threads ?? startLaneThreads(count);
+  const open = (setup: LaneSetup | null): Promise<unknown> =>
+    Promise.all(Array.from({ length: lanes.count }, (_, lane) => lanes.call(lane, 'open', { setup })));
+  await open({ model, assume: assume ?? null, providers, quantize, roundToNearest });
+  return { ...lanes, close: async () => (threads === undefined ? close() : void (await open(null))) };
 }

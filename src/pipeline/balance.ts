@@ -155,8 +155,8 @@ async function* counted(
   prefix: number | null,
   options: BalanceMixOptions,
 ): AsyncGenerator<BalanceEvent, SparseCounts> {
-  const { model, cache, assume, lanes, providers, memory, signal } = options;
-  const count = countRouting({ model, sequences, prefix, cache, assume, lanes, providers, memory, signal });
+  const { model, cache, assume, lanes, threads, providers, memory, signal } = options;
+  const count = countRouting({ model, sequences, prefix, cache, assume, lanes, threads, providers, memory, signal });
   for (;;) {
     const next = await count.next();
     if (next.done === true) return next.value;

@@ -39,7 +39,7 @@ export function routingCacheFolder(): string {
  * the rest is estimated from each one's own beginning: good enough to choose by, not to judge by.
  */
 export async function* countRouting(options: CountOptions): AsyncGenerator<CountEvent, SparseCounts> {
-  const { model, prefix, assume, lanes, providers, memory, signal } = options;
+  const { model, prefix, assume, lanes, threads, providers, memory, signal } = options;
   const run = prefix === null ? options.sequences : prefixesOf(options.sequences, prefix);
   const { layers } = modelShape(model, assume);
   const cellCount = layers.reduce((sum, { experts }) => sum + experts, 0);
@@ -50,7 +50,8 @@ export async function* countRouting(options: CountOptions): AsyncGenerator<Count
   yield { kind: 'counting', sequences: missing.length, of: run.length, tokens };
   let fresh: SparseCounts | null = null;
   if (missing.length > 0) {
-    const pass = { model, sequences: missing, floor: 0, perSequence: true, assume, lanes, providers, memory, signal };
+    const where = { assume, lanes, threads, providers, memory, signal };
+    const pass = { model, sequences: missing, floor: 0, perSequence: true, ...where };
     const { counter } = yield* auditSequences(pass);
     fresh = counter.sparseCounts();
     await cache?.write(missing, fresh);

@@ -96,7 +96,7 @@ export function loadLayer(
       );
       await sessions.run(graph, feeds, {
         ...sums.outputs,
-        ...Object.fromEntries([...picks].map(([tap, rows]) => [`sample.${tap}`, rows])),
+        ...Object.fromEntries([...picks].map(([tap, feed]) => [`sample.${tap}`, feed])),
         hidden_out: out,
         ...(routed === null ? {} : { 'router.logits': routed.logits, 'experts.input': routed.input }),
       });

@@ -15,7 +15,7 @@ export interface SessionCache {
   run(
     graph: BlockContext,
     feeds: Readonly<Record<string, Feed>>,
-    outputs?: Readonly<Record<string, Feed>> | undefined,
+    outputs?: Readonly<Record<string, Feed>>,
   ): Promise<Record<string, Float32Array>>;
 }
 

@@ -43,11 +43,7 @@ const STOP_PATIENCE_MILLISECONDS = 120_000;
 /** Memory that a lane may use beside onnxruntime's and its typed arrays: JavaScript objects only. */
 const LANE_HEAP_MEGABYTES = 1024;
 
-export async function startLanes<Jobs extends JobTable<Jobs>>(
-  entry: URL,
-  count: number,
-  setup: unknown,
-): Promise<Lanes<Jobs>> {
+export function startLanes<Jobs extends JobTable<Jobs>>(entry: URL, count: number): Lanes<Jobs> {
   interface Pending {
     resolve(result: unknown): void;
     reject(error: Error): void;
@@ -59,7 +55,6 @@ export async function startLanes<Jobs extends JobTable<Jobs>>(
   let failure: Error | null = null;
   const workers = Array.from({ length: count }, (_, lane) => {
     const worker = new Worker(entry, {
-      workerData: setup,
       name: `lane-${lane}`,
       resourceLimits: { maxOldGenerationSizeMb: LANE_HEAP_MEGABYTES },
     });

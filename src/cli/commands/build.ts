@@ -125,14 +125,15 @@ export async function balanceWithProgress(
   drawn: BuiltMix,
   recipe: Recipe,
   model: string,
-  options: Pick<LaneOptions, 'assume' | 'lanes'> & { readonly memory?: number | undefined },
+  options: Pick<LaneOptions, 'assume' | 'lanes' | 'threads'> & { readonly memory?: number | undefined },
   progress: Progress,
 ): Promise<BalancedMix> {
-  const { assume, lanes, memory } = options;
+  const { assume, lanes, threads, memory } = options;
   const balance = balanceMix(drawn, {
     model,
     assume,
     lanes,
+    threads,
     memory,
     mix: recipe.mix,
     balance: recipe.balance,

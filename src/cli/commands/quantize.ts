@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { startLaneThreads, type LaneThreads } from '../../engine/lanes.js';
 import type { QuantizeSettings } from '../../engine/quantize-settings.js';
 import { openCheckpoint } from '../../checkpoint/open.js';
 import type { Runtime } from '../../checkpoint/runtime-limits.js';
@@ -108,6 +109,22 @@ async function quantize(recipe: Recipe, options: QuantizeCommandOptions, progres
   for (const note of groupNotes(plan, recipe.quantize.scheme, settings)) progress.note(note);
   checkpoint.close();
   if (options.dryRun) return dryRun(recipe, model, settings, options, progress);
+  // Started now, so that they load onnxruntime while the mix is built.
+  const threads = startLaneThreads(options.lanes);
+  try {
+    await run(recipe, model, settings, { ...options, threads }, progress);
+  } finally {
+    await threads.close();
+  }
+}
+
+async function run(
+  recipe: Recipe,
+  model: string,
+  settings: QuantizeSettings,
+  options: QuantizeCommandOptions & { readonly threads: LaneThreads },
+  progress: Progress,
+): Promise<void> {
   const { balance } = recipe;
   const { mix: drawn, tokenizer } = await buildWithProgress(recipe.mix, model, balance.pool, progress, balance);
   const balanced = await balanceWithProgress(drawn, recipe, model, options, progress);
@@ -123,7 +140,8 @@ async function quantize(recipe: Recipe, options: QuantizeCommandOptions, progres
     output: recipe.output,
     existing: options.resume ? 'resume' : options.replace ? 'replace' : 'refuse',
     assume: options.assume,
-    lanes: options.lanes,
+    lanes: options.threads.lanes.count,
+    threads: options.threads,
     memory: options.memory,
     signal: interruption.signal,
   };
@@ -153,7 +171,7 @@ async function quantize(recipe: Recipe, options: QuantizeCommandOptions, progres
   if (comparison !== null)
     await writeReport(join(mixFolder, 'evaluation.json'), `${JSON.stringify(comparison.quantized, null, 1)}\n`);
   await writeReport(paths.report, renderHtml(data));
-  const baseModel = recipe.model.kind === 'hub' ? recipe.model.repository : recipe.model.path;
+  const baseModel = recipe.model?.kind === 'hub' ? recipe.model.repository : model;
   const card = renderModelCard({ baseModel, quantize: recipe.quantize, version: VERSION, data });
   await writeReport(join(recipe.output, 'README.md'), card);
   if (options.json)
