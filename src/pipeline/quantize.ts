@@ -140,7 +140,7 @@ export async function* verifyOutput(
   const how = correspondence(checkpoint, plan, targets);
   checkpoint.close();
   const findings: Finding[] = [];
-  const replacedFiles = new Set(['README.md']);
+  const replacedFiles = new Set(['README.md', 'evenkeel.json']);
   for await (const event of verifyCheckpoint(output, model, { ...how, replacedFiles })) {
     if (event.type === 'step') yield event.step;
     if (event.type === 'finding') findings.push(event);

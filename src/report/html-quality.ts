@@ -5,16 +5,19 @@ import { escapeHtml, htmlTable, type HtmlCell } from './html-escape.js';
 import type { EdgeResult, EvaluationResult, QuantizationResult } from './report-data.js';
 import { evaluationSentence, intervalText, smoothingSentence } from './sentences.js';
 import { count, figure, languageName, milliNats, percent } from './text.js';
+import { unroutedSentence } from './unrouted.js';
 
 /** Edges listed; a model with hundreds of experts has tens of thousands, of which the costliest tell most. */
 const EDGES_SHOWN = 300;
 
-export function quantizationSection({ scheme, format, edges, languageErrors }: QuantizationResult): string {
+export function quantizationSection({ scheme, format, edges, cells, languageErrors }: QuantizationResult): string {
   const shown = edges.length <= EDGES_SHOWN ? edges : edges.toSorted((a, b) => b.loss - a.loss).slice(0, EDGES_SHOWN);
   const part = shown.length < edges.length ? ` The ${count(shown.length)} costliest are listed.` : '';
+  const unrouted = unroutedSentence(cells);
   return (
     `<section id="quantization"><h2>Quantized to ${escapeHtml(scheme)}</h2>` +
     `<p>Written as ${escapeHtml(format)}. ${escapeHtml(smoothingSentence(edges))}${part}</p>` +
+    (unrouted === null ? '' : `<p>${escapeHtml(unrouted)}</p>`) +
     (languageErrors === null
       ? ''
       : '<h3>Which language lost how much, and where</h3><p>Relative error of each layer’s output, by language.</p>' +

@@ -15,7 +15,11 @@ import { sparkline, terminalHeatmap, type CellMark } from './terminal-heatmap.js
 import { evaluationLines, fixLines, languageLines, worstLines } from './terminal-sections.js';
 import { displayWidth, shorten } from './terminal-table.js';
 import { percent, plain, plural } from './text.js';
+import { unroutedSentence } from './unrouted.js';
 import { adviceOf, verdictSentence } from './verdict-sentences.js';
+
+/** Experts without a token that a terminal names; evenkeel.json and the HTML report name all. */
+const UNROUTED_NAMED = 24;
 
 export interface TerminalOptions {
   /** Columns of the terminal. */
@@ -137,7 +141,10 @@ function quantizationLines(
   heading: (text: string) => string,
   width: number,
 ): string[] {
-  const worst = cells.toSorted((a, b) => b.relativeError - a.relativeError)[0];
+  // Without statistics an error is one of weights, which does not compare.
+  const measured = cells.filter(({ tokens, shrinkageWeight }) => tokens > 0 || shrinkageWeight > 0);
+  const worst = measured.toSorted((a, b) => b.relativeError - a.relativeError)[0];
+  const unrouted = unroutedSentence(cells, UNROUTED_NAMED);
   return [
     heading(`Quantized: ${plain(scheme)}, ${plain(format)}`),
     ...wrap(
@@ -148,6 +155,7 @@ function quantizationLines(
             `expert ${worst.expert} (${plural(worst.tokens, 'token')}).`),
       width,
     ),
+    ...(unrouted === null ? [] : wrap(unrouted, width)),
   ];
 }
 

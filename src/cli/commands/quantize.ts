@@ -18,7 +18,7 @@ import {
 } from '../../pipeline/quantize.js';
 import { groupNotes } from '../../pipeline/group-notes.js';
 import { mappingNotes } from '../../pipeline/mappings.js';
-import { quantizationResult } from '../../pipeline/quantization-result.js';
+import { quantizationResult, type QuantizationDocument } from '../../pipeline/quantization-result.js';
 import { checkRuntimes, limitsOf } from '../../pipeline/runtimes.js';
 import { estimateQuantization } from '../../pipeline/estimate.js';
 import { quantizeSettings } from '../../pipeline/settings.js';
@@ -148,6 +148,9 @@ async function run(
   interruption.advice = `Go on with: evenkeel quantize ${recipe.file} --resume`;
   const outcome = await quantizeWithProgress(job, progress);
   interruption.advice = null;
+  const quantization = quantizationResult(outcome, recipe.quantize, settings.format);
+  // Beside the weights, whatever becomes of the measurements that follow.
+  await writeReport(join(recipe.output, 'evenkeel.json'), `${JSON.stringify(quantization, null, 1)}\n`);
   const findings = await verifyWithProgress(verifyOutput(recipe.output, model, settings, options.assume), progress);
   const heldOut = recipe.evaluate === null ? null : await buildWithProgress(recipe.evaluate.mix, model, 1, progress);
   const comparison =
@@ -156,18 +159,19 @@ async function run(
       : await compareWithProgress(job, heldOut.mix.sequences, recipe.evaluate!.baseline, progress);
   progress.end();
 
-  const facts = reportData(outcome, comparison, settings.format, recipe, mix.manifest);
+  const facts = reportData(outcome, quantization, comparison, mix.manifest);
   const data = balanced.balance === null ? facts : { ...facts, balance: balanced.balance };
   const paths = {
     mix: join(mixFolder, 'mix.parquet'),
     'coverage.json': join(mixFolder, 'coverage.json'),
     report: join(mixFolder, 'report.html'),
+    'evenkeel.json': join(recipe.output, 'evenkeel.json'),
     checkpoint: recipe.output,
   };
   await writeReport(paths['coverage.json'], `${JSON.stringify(outcome.coverage, null, 1)}\n`);
   if (balanced.balance !== null)
     await writeReport(join(mixFolder, 'balance.json'), `${JSON.stringify(balanced.balance, null, 1)}\n`);
-  await writeReport(join(mixFolder, 'evenkeel.json'), `${JSON.stringify(data.quantization, null, 1)}\n`);
+  await writeReport(join(mixFolder, 'evenkeel.json'), `${JSON.stringify(quantization, null, 1)}\n`);
   if (comparison !== null)
     await writeReport(join(mixFolder, 'evaluation.json'), `${JSON.stringify(comparison.quantized, null, 1)}\n`);
   await writeReport(paths.report, renderHtml(data));
@@ -177,7 +181,7 @@ async function run(
   if (options.json)
     printJson({
       coverage: outcome.coverage,
-      quantization: data.quantization,
+      quantization,
       evaluation: comparison?.quantized ?? null,
       roundToNearest: comparison?.roundToNearest ?? null,
       findings,
@@ -231,14 +235,13 @@ async function tokensOfMix(recipe: Recipe, model: string, progress: Progress): P
 
 function reportData(
   outcome: QuantizeOutcome,
+  quantization: QuantizationDocument,
   comparison: Comparison | null,
-  format: string,
-  recipe: Recipe,
   manifest: ReportData['manifest'],
 ): ReportData {
   return {
     coverage: outcome.coverage,
-    quantization: quantizationResult(outcome, recipe.quantize, format),
+    quantization,
     ...(manifest === undefined ? {} : { manifest }),
     ...(comparison === null ? {} : { evaluation: comparison.quantized }),
     ...(comparison?.roundToNearest == null ? {} : { baselineEvaluation: comparison.roundToNearest }),
