@@ -1,8 +1,12 @@
 /**
  * Time and memory of balanced selection from a pool of 10,000 sequences × 6,144 cells, against random and quota-only
- * selection at the same budget. Run: node --import tsx bench/balance.ts
+ * selection at the same budget, and by way of the routing cache. Run: node --import tsx bench/balance.ts
  */
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { joinCounts, openRoutingCache } from '../src/coverage/routing-cache.js';
 import { selectBalanced } from '../src/mix/balance.js';
 import { selectByQuota, selectRandom } from '../src/mix/balance-baselines.js';
 import { allocateSparse, type SparseCounts } from '../src/mix/balance-counts.js';
@@ -60,34 +64,73 @@ function makePool(): SparseCounts {
 const megabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} MB`;
 const FLOOR = 64;
 const METHODS = { selectRandom, selectByQuota, selectBalanced };
+/** Balanced selection by counts that an earlier build left in the routing cache. */
+const CACHED = 'from the cache';
 
-function measure(method: keyof typeof METHODS, budget: number): void {
-  const counts = makePool();
+async function measure(method: string, budget: number): Promise<void> {
+  const folder = method === CACHED ? await writeCache() : null;
+  const made = folder === null ? makePool() : null;
   const candidates = Array.from({ length: SEQUENCES }, (_, i) => ({
     tokens: LENGTH,
     language: LANGUAGES[i % LANGUAGES.length]!,
     category: 'chat',
   }));
   const [start, cpu] = [performance.now(), process.cpuUsage()];
-  const selection = METHODS[method]({ candidates, counts, budget, floor: FLOOR, seed: 1, fill: {} });
+  const counts = made ?? (await readCache(folder!));
+  const select = Object.hasOwn(METHODS, method) ? METHODS[method as keyof typeof METHODS] : selectBalanced;
+  const selection = select({ candidates, counts, budget, floor: FLOOR, seed: 1, fill: {} });
   const seconds = (performance.now() - start) / 1000;
   const used = process.cpuUsage(cpu);
   console.log(
-    `${method.padEnd(14)} budget ${budget}: ${seconds.toFixed(2)} s (${((used.user + used.system) / 1e6).toFixed(2)} s of one ` +
-      `core), peak ${megabytes(process.resourceUsage().maxRSS * 1024)} of which the counts ` +
-      `${megabytes(counts.cells.byteLength + counts.counts.byteLength)} (${counts.cells.length} of them); ` +
-      `${selection.missing.length} cells under ${FLOOR}, objective ${selection.objective.toFixed(4)}`,
+    `| ${method} | ${budget} | ${seconds.toFixed(2)} | ${((used.user + used.system) / 1e6).toFixed(2)} | ` +
+      `${megabytes(process.resourceUsage().maxRSS * 1024)} | ${megabytes(counts.cells.byteLength + counts.counts.byteLength)} | ` +
+      `${selection.missing.length} | ${selection.objective.toFixed(4)} |`,
+  );
+  if (folder !== null) rmSync(folder, { recursive: true });
+}
+
+function poolSequences(): { readonly inputIds: Int32Array }[] {
+  return Array.from({ length: SEQUENCES }, (_, s) => ({
+    inputIds: Int32Array.from({ length: LENGTH }, (_id, i) => s * LENGTH + i),
+  }));
+}
+
+/** Fills the cache in a process of its own, whose memory is not this one's. */
+async function writeCache(): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'evenkeel-balance-'));
+  const run = spawnSync(process.execPath, ['--import', 'tsx', process.argv[1]!, 'fill', folder], { stdio: 'inherit' });
+  if (run.status !== 0) throw new Error(`filling the cache ended with ${String(run.status)}`);
+  return folder;
+}
+
+async function readCache(folder: string): Promise<SparseCounts> {
+  const cache = await openRoutingCache(folder, 'bench');
+  const rows = await cache.read(poolSequences(), CELLS);
+  return joinCounts(
+    rows.map((row) => {
+      if (row === null) throw new Error('the cache lost a sequence');
+      return row;
+    }),
+    CELLS,
+    LENGTH,
   );
 }
 
 // One process each, so that every peak is its own.
-const [, script, method, budget] = process.argv;
-if (method === undefined) {
+const [, script, method, argument] = process.argv;
+if (method === 'fill') {
+  const cache = await openRoutingCache(argument!, 'bench');
+  await cache.write(poolSequences(), makePool());
+  console.error(`filling the cache: peak ${megabytes(process.resourceUsage().maxRSS * 1024)}`);
+} else if (method !== undefined) {
+  await measure(method, Number(argument));
+} else {
+  console.log(`Pool: ${SEQUENCES} sequences × ${CELLS} cells, ${LENGTH} tokens each, top ${TOP_K}\n`);
+  console.log(`| selection | budget | seconds | processor s | peak | counts | cells under ${FLOOR} | objective |`);
+  console.log('|---|--:|--:|--:|--:|--:|--:|--:|');
   for (const tokens of [65_536, 1_048_576]) {
-    for (const name of Object.keys(METHODS)) {
+    for (const name of [...Object.keys(METHODS), CACHED]) {
       spawnSync(process.execPath, ['--import', 'tsx', script!, name, String(tokens)], { stdio: 'inherit' });
     }
   }
-} else if (method === 'selectRandom' || method === 'selectByQuota' || method === 'selectBalanced') {
-  measure(method, Number(budget));
 }

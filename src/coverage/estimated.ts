@@ -5,7 +5,7 @@ import { layerCountsOf, type CountedSequences } from './from-counts.js';
 import type { LayerCounts } from './layer-counts.js';
 import { groupMix } from './mix-groups.js';
 import { CONFIDENCE, estimateFromPrefixes, judgeFloor, scaleToWhole, type PrefixSample } from './prefix.js';
-import { joinCounts, rowOf } from './routing-cache.js';
+import { joinCounts, longest, rowOf } from './routing-cache.js';
 
 export interface PrefixedSequences extends Omit<CountedSequences, 'counts'> {
   readonly sample: PrefixSample;
@@ -67,7 +67,7 @@ function likelyCounts({ prefixes, run, lengths, pilot, whole }: PrefixSample): S
     const row = rowInPilot.get(i);
     return row === undefined ? rowOf(scaled, i) : rowOf(whole, row);
   });
-  return joinCounts(rows, prefixes.cellCount);
+  return joinCounts(rows, prefixes.cellCount, longest(lengths));
 }
 
 /** Puts the cells' estimates in, and bends the splits so that they add up to them as before. */

@@ -3,7 +3,15 @@ import { mkdir, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { allocateSparse, type SparseCounts } from '../mix/balance-counts.js';
 import { writeFileAtomically } from '../mix/atomic-file.js';
-import { encodePack, readPackIndex, readPackRecord, type PackEntry, type RoutingCounts } from './routing-pack.js';
+import {
+  encodePack,
+  readPackIndex,
+  readPackRecord,
+  unpackRouting,
+  type PackedRouting,
+  type PackEntry,
+  type RoutingCounts,
+} from './routing-pack.js';
 
 /**
  * Routed tokens of sequences that went through a model before, so that a second build with other quotas costs no model
@@ -13,7 +21,7 @@ export interface RoutingCache {
   /** Files that were skipped because they are damaged. */
   readonly damaged: readonly string[];
   /** The counts of each sequence, or null where they are not known for this number of cells. */
-  read(sequences: readonly TokenIds[], cellCount: number): Promise<(RoutingCounts | null)[]>;
+  read(sequences: readonly TokenIds[], cellCount: number): Promise<(PackedRouting | null)[]>;
   /** Keeps the counts of all sequences, in one file that is there whole or not at all. */
   write(sequences: readonly TokenIds[], counts: SparseCounts): Promise<void>;
 }
@@ -47,7 +55,7 @@ export async function openRoutingCache(directory: string, model: string): Promis
     damaged,
     async read(sequences, cellCount) {
       const found = sequences.map((sequence) => known.get(sequenceKey(sequence)));
-      const counts: (RoutingCounts | null)[] = sequences.map(() => null);
+      const counts: (PackedRouting | null)[] = sequences.map(() => null);
       for (const path of new Set(found.map((place) => place?.path))) {
         if (path === undefined) continue;
         const file = await open(path, 'r');
@@ -89,18 +97,30 @@ export function rowOf({ offsets, cells, counts }: SparseCounts, index: number): 
   return { cells: cells.subarray(from, to), counts: counts.subarray(from, to) };
 }
 
-/** Puts the counts of single sequences together, in their order. */
-export function joinCounts(sequences: readonly RoutingCounts[], cellCount: number): SparseCounts {
-  const offsets = new Float64Array(sequences.length + 1);
-  let largest = 0;
-  sequences.forEach(({ cells, counts }, i) => {
-    offsets[i + 1] = offsets[i]! + cells.length;
-    for (const count of counts) largest = Math.max(largest, count);
-  });
-  const joined = allocateSparse(sequences.length, cellCount, offsets, largest);
-  sequences.forEach(({ cells, counts }, i) => {
-    joined.cells.set(cells, offsets[i]);
-    joined.counts.set(counts, offsets[i]);
+/**
+ * Puts the counts of single sequences together, in their order.
+ *
+ * @param mostTokens of any of the sequences: no cell can get more of one
+ */
+export function joinCounts(
+  rows: readonly (RoutingCounts | PackedRouting)[],
+  cellCount: number,
+  mostTokens: number,
+): SparseCounts {
+  const offsets = new Float64Array(rows.length + 1);
+  rows.forEach((row, i) => (offsets[i + 1] = offsets[i]! + ('payload' in row ? row.entries : row.cells.length)));
+  const joined = allocateSparse(rows.length, cellCount, offsets, mostTokens);
+  rows.forEach((row, i) => {
+    if ('payload' in row) return unpackRouting(row, joined.cells, joined.counts, offsets[i]!);
+    joined.cells.set(row.cells, offsets[i]);
+    joined.counts.set(row.counts, offsets[i]);
   });
   return joined;
+}
+
+/** The largest of lengths in tokens; 0 of none. */
+export function longest(lengths: ArrayLike<number>): number {
+  let most = 0;
+  for (let i = 0; i < lengths.length; i++) most = Math.max(most, lengths[i]!);
+  return most;
 }

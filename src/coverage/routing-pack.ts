@@ -8,9 +8,16 @@ export interface RoutingCounts {
   readonly counts: Uint16Array | Uint32Array;
 }
 
-export interface PackedRouting extends RoutingCounts {
+export interface KeyedRouting extends RoutingCounts {
   /** sha256 of the token ids, hex. */
   readonly key: string;
+}
+
+/** The same as it stands in a pack, a third of the size; see `unpackRouting`. */
+export interface PackedRouting {
+  readonly payload: Uint8Array;
+  readonly entries: number;
+  readonly cellCount: number;
 }
 
 /** Where a pack keeps a sequence. */
@@ -38,7 +45,7 @@ const MOST_CELLS = 16_000_000;
  * A pack: magic, cells u32, records u32, the index (key, offset f64, bytes u32, entries u32, checksum), a checksum of all
  * that, and the payloads: differences of cells, then counts, as LEB128. Little endian.
  */
-export function encodePack(records: readonly PackedRouting[], cellCount: number): Uint8Array {
+export function encodePack(records: readonly KeyedRouting[], cellCount: number): Uint8Array {
   const payloads = records.map(({ cells, counts }) =>
     encodeVarints([...cells.map((cell, i) => (i === 0 ? cell : cell - cells[i - 1]!)), ...counts]),
   );
@@ -84,22 +91,33 @@ export async function readPackIndex(file: FileHandle): Promise<PackEntry[] | nul
   });
 }
 
-/** One sequence's counts; null when they are damaged. */
-export async function readPackRecord(file: FileHandle, entry: PackEntry): Promise<RoutingCounts | null> {
-  const payload = await readBytes(file, entry.offset, entry.bytes);
-  if (payload === null || checksumOf(payload).toString('hex') !== entry.checksum) return null;
-  const values = decodeVarints(payload, entry.entries * 2);
-  if (values === null) return null;
-  const cells = values.subarray(0, entry.entries);
-  for (let i = 1; i < cells.length; i++) cells[i]! += cells[i - 1]!;
-  if ((cells.at(-1) ?? 0) >= entry.cellCount) return null;
-  return { cells: narrow(cells, entry.cellCount), counts: narrow(values.subarray(entry.entries), Infinity) };
+/** One sequence's counts, whole as its checksum says; null when they are damaged. */
+export async function readPackRecord(file: FileHandle, entry: PackEntry): Promise<PackedRouting | null> {
+  const { offset, bytes, checksum, entries, cellCount } = entry;
+  const payload = await readBytes(file, offset, bytes);
+  if (payload === null || checksumOf(payload).toString('hex') !== checksum) return null;
+  return { payload, entries, cellCount };
 }
 
-/** @param limit what all values are known to be under */
-function narrow(values: Float64Array, limit: number): Uint16Array | Uint32Array {
-  const fits = limit <= 0x10000 || values.every((value) => value < 0x10000);
-  return fits ? Uint16Array.from(values) : Uint32Array.from(values);
+/**
+ * Writes cells and counts of a sequence into arrays that have room from `at` on.
+ *
+ * @throws Error when the payload says something else than what its pack's index does
+ */
+export function unpackRouting(
+  { payload, entries, cellCount }: PackedRouting,
+  cells: Uint16Array | Uint32Array,
+  counts: Uint16Array | Uint32Array,
+  at: number,
+): void {
+  const values = decodeVarints(payload, entries * 2);
+  let cell = 0;
+  for (let i = 0; values !== null && i < entries; i++) {
+    cell += values[i]!;
+    cells[at + i] = cell;
+    counts[at + i] = values[entries + i]!;
+  }
+  if (values === null || cell >= Math.max(1, cellCount)) throw new Error('unpack routing: it is not what was packed');
 }
 
 function checksumOf(bytes: Uint8Array): Buffer {

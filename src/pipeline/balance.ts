@@ -1,6 +1,6 @@
 import type { Coverage } from '../coverage/coverage.js';
 import { coverageOfCounts } from '../coverage/from-counts.js';
-import { joinCounts, rowOf } from '../coverage/routing-cache.js';
+import { joinCounts, longest, rowOf } from '../coverage/routing-cache.js';
 import type { LaneOptions } from '../engine/lanes.js';
 import { describeChoices, selectBalanced, type BalanceOptions, type Selection } from '../mix/balance.js';
 import type { SparseCounts } from '../mix/balance-counts.js';
@@ -120,19 +120,20 @@ async function* choose(
 ): AsyncGenerator<BalanceEvent, Choice> {
   const rows = pool.map((_, i) => rowOf(problem.counts, i));
   const { cellCount } = problem.counts;
+  const most = longest(pool.map(({ inputIds }) => inputIds.length));
   let best: Choice | null = null;
   for (let round = 1; ; round++) {
-    const known = { ...problem, counts: round === 1 ? problem.counts : joinCounts(rows, cellCount) };
+    const known = { ...problem, counts: round === 1 ? problem.counts : joinCounts(rows, cellCount, most) };
     const selection = selectBalanced(known);
     const chosen = selection.chosen.map(({ index }) => index);
     if (options.balance.prefix === null) {
       const own = chosen.map((index) => rows[index]!);
-      return { selection, chosenCounts: joinCounts(own, cellCount) };
+      return { selection, chosenCounts: joinCounts(own, cellCount, most) };
     }
     const sequences = chosen.map((index) => pool[index]!);
     const whole = yield* counted(sequences, 'choice', null, options);
     chosen.forEach((index, i) => (rows[index] = rowOf(whole, i)));
-    const exact = describeChoices({ ...known, counts: joinCounts(rows, cellCount) }, selection.chosen);
+    const exact = describeChoices({ ...known, counts: joinCounts(rows, cellCount, most) }, selection.chosen);
     if (best === null || exact.missing.length < best.selection.missing.length) {
       best = { selection: exact, chosenCounts: whole };
     }

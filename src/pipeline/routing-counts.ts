@@ -4,7 +4,7 @@ import { openCheckpoint } from '../checkpoint/open.js';
 import type { LayerShape } from '../coverage/from-counts.js';
 import { fingerprintModel } from '../coverage/model-fingerprint.js';
 import { prefixesOf, scaleToWhole } from '../coverage/prefix.js';
-import { joinCounts, openRoutingCache, rowOf } from '../coverage/routing-cache.js';
+import { joinCounts, longest, openRoutingCache, rowOf } from '../coverage/routing-cache.js';
 import type { PassEvent } from '../engine/layer-pass.js';
 import type { LaneOptions } from '../engine/lanes.js';
 import type { SparseCounts } from '../mix/balance-counts.js';
@@ -63,10 +63,14 @@ export async function* countRouting(options: CountOptions): AsyncGenerator<Count
       : joinCounts(
           known.map((own) => own ?? rowOf(fresh!, at++)),
           cellCount,
+          longest(lengths(run)),
         );
   if (prefix === null) return counts;
-  const lengths = (sequences: readonly Sequence[]): number[] => sequences.map(({ inputIds }) => inputIds.length);
   return scaleToWhole(counts, lengths(run), lengths(options.sequences));
+}
+
+function lengths(sequences: readonly Sequence[]): number[] {
+  return sequences.map(({ inputIds }) => inputIds.length);
 }
 
 export interface ModelShape {

@@ -30,6 +30,7 @@ describe('openRoutingCache()', () => {
       const joined = joinCounts(
         read.slice(0, 30).map((entry) => entry!),
         48,
+        50,
       );
       expect(joined.offsets).toEqual(counts.offsets.slice(0, 31));
       expect(Array.from(joined.cells)).toEqual(Array.from(counts.cells.subarray(0, counts.offsets[30])));
