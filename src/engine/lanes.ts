@@ -40,9 +40,10 @@ export async function startModelLanes(
   quantize: QuantizeSettings | null = null,
   roundToNearest = false,
 ): Promise<ModelLanes> {
-  const { lanes, close } = threads ?? startLaneThreads(count);
+  const own = threads ?? startLaneThreads(count);
+  const { lanes } = own;
   const open = (setup: LaneSetup | null): Promise<unknown> =>
     Promise.all(Array.from({ length: lanes.count }, (_, lane) => lanes.call(lane, 'open', { setup })));
   await open({ model, assume: assume ?? null, providers, quantize, roundToNearest });
-  return { ...lanes, close: async () => (threads === undefined ? close() : void (await open(null))) };
+  return { ...lanes, close: async () => (threads === undefined ? own.close() : void (await open(null))) };
 }

@@ -6,7 +6,7 @@ import { createDuplicateIndex, type DuplicateIndex } from './duplicates.js';
 import { createManifest, type BuildManifest } from './manifest.js';
 import { checkRequired, isRequired, type MustInclude } from './must-include.js';
 import type { PreparePlan } from './prepare-plan.js';
-import { prepareInWorkers, type Prepared } from './prepare-pool.js';
+import { prepareInWorkers, weightOf, type Prepared } from './prepare-pool.js';
 import { attempt, createPreparer, type Outcome, type PreparedSample, type PrepareOptions } from './prepare.js';
 import { selectSequences, type QuotaReport, type Quotas } from './select.js';
 import type { Mix, Sequence } from './sequence.js';
@@ -24,8 +24,11 @@ export interface BuildOptions extends PrepareOptions, Quotas {
   readonly mustInclude?: MustInclude;
   /** A row the template refuses: end the build (`fail`), or count it (`skip`). */
   readonly onTemplateError?: 'fail' | 'skip';
-  /** Worker threads and what each loads; in this thread when absent. The mix is the same. */
-  readonly workers?: { readonly count: number; readonly plan: PreparePlan };
+  /**
+   * Worker threads, what each loads, and the characters that this thread prepares before it starts them. All in this
+   * thread when absent. The mix is the same.
+   */
+  readonly workers?: { readonly count: number; readonly plan: PreparePlan; readonly after?: number };
   readonly signal?: AbortSignal;
 }
 
@@ -75,8 +78,7 @@ export async function* buildMix(
   const duplicates = createDuplicateIndex(clean.nearDuplicateSimilarity);
   const { workers, mustInclude = new Map() } = options;
   const found = new Map<string, Set<string>>();
-  const prepared =
-    workers === undefined ? prepareHere(samples, options) : prepareInWorkers(samples, workers.plan, workers.count);
+  const prepared = workers === undefined ? prepareHere(samples, options) : prepareWithHelp(samples, options, workers);
   let read = 0;
   let tokens = 0;
   for await (const { sample, outcome } of prepared) {
@@ -127,6 +129,37 @@ export async function* buildMix(
   });
   yield { type: 'selected', sequences: built.sequences.length, tokens: built.manifest.tokens, quotas: built.quotas };
   return built;
+}
+
+/**
+ * Characters that this thread prepares before it starts workers: as many as it does in the time that two of them take to
+ * load a tokenizer and the tables of languages.
+ */
+const ALONE_CHARACTERS = 1_000_000;
+
+/** Begins in this thread, and starts workers once there is enough to do for them. */
+async function* prepareWithHelp(
+  samples: AsyncIterable<Sample>,
+  options: BuildOptions,
+  { plan, count, after = ALONE_CHARACTERS }: NonNullable<BuildOptions['workers']>,
+): AsyncGenerator<Prepared> {
+  const iterator = samples[Symbol.asyncIterator]();
+  const rest = { [Symbol.asyncIterator]: () => iterator };
+  let characters = 0;
+  async function* beginning(): AsyncGenerator<Sample> {
+    while (characters < after) {
+      const next = await iterator.next();
+      if (next.done === true) return;
+      characters += weightOf(next.value);
+      yield next.value;
+    }
+  }
+  try {
+    yield* prepareHere(beginning(), options);
+    if (characters >= after) yield* prepareInWorkers(rest, plan, count);
+  } finally {
+    await iterator.return?.();
+  }
 }
 
 async function* prepareHere(samples: AsyncIterable<Sample>, options: BuildOptions): AsyncGenerator<Prepared> {

@@ -102,7 +102,8 @@ async function* batches(samples: AsyncIterable<Sample>): AsyncGenerator<Sample[]
   if (items.length > 0) yield items;
 }
 
-function weightOf({ content }: Sample): number {
+/** Characters of a sample, about. */
+export function weightOf({ content }: Sample): number {
   if (content.kind === 'tokens') return content.inputIds.length * 4;
   if (content.kind === 'text') return content.text.length;
   return content.messages.reduce(

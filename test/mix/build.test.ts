@@ -196,7 +196,7 @@ describe('buildMix()', () => {
     };
     const [here, there] = [
       await build(builtin()),
-      await build(builtin(), { workers: { count: Math.min(2, availableParallelism()), plan } }),
+      await build(builtin(), { workers: { count: Math.min(2, availableParallelism()), plan, after: 20_000 } }),
     ];
     expect(there.mix.manifest).toEqual(here.mix.manifest);
     expect(there.mix.sequences).toEqual(here.mix.sequences);

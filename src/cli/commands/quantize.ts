@@ -112,13 +112,13 @@ async function quantize(recipe: Recipe, options: QuantizeCommandOptions, progres
   // Started now, so that they load onnxruntime while the mix is built.
   const threads = startLaneThreads(options.lanes);
   try {
-    await run(recipe, model, settings, { ...options, threads }, progress);
+    await buildAndQuantize(recipe, model, settings, { ...options, threads }, progress);
   } finally {
     await threads.close();
   }
 }
 
-async function run(
+async function buildAndQuantize(
   recipe: Recipe,
   model: string,
   settings: QuantizeSettings,
