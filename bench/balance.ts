@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { joinCounts, openRoutingCache } from '../src/coverage/routing-cache.js';
+import { joinCached, openRoutingCache } from '../src/coverage/routing-cache.js';
 import { selectBalanced } from '../src/mix/balance.js';
 import { selectByQuota, selectRandom } from '../src/mix/balance-baselines.js';
 import { allocateSparse, type SparseCounts } from '../src/mix/balance-counts.js';
@@ -105,8 +105,8 @@ async function writeCache(): Promise<string> {
 
 async function readCache(folder: string): Promise<SparseCounts> {
   const cache = await openRoutingCache(folder, 'bench');
-  const rows = await cache.read(poolSequences(), CELLS);
-  return joinCounts(
+  const rows = await cache.find(poolSequences(), CELLS);
+  return joinCached(
     rows.map((row) => {
       if (row === null) throw new Error('the cache lost a sequence');
       return row;

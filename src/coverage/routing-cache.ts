@@ -8,7 +8,6 @@ import {
   readPackIndex,
   readPackRecord,
   unpackRouting,
-  type PackedRouting,
   type PackEntry,
   type RoutingCounts,
 } from './routing-pack.js';
@@ -20,10 +19,16 @@ import {
 export interface RoutingCache {
   /** Files that were skipped because they are damaged. */
   readonly damaged: readonly string[];
-  /** The counts of each sequence, or null where they are not known for this number of cells. */
-  read(sequences: readonly TokenIds[], cellCount: number): Promise<(PackedRouting | null)[]>;
+  /** Where the counts of each sequence stand, undamaged; null where they are not known for this number of cells. */
+  find(sequences: readonly TokenIds[], cellCount: number): Promise<(CachedRouting | null)[]>;
   /** Keeps the counts of all sequences, in one file that is there whole or not at all. */
   write(sequences: readonly TokenIds[], counts: SparseCounts): Promise<void>;
+}
+
+/** The counts of a sequence on disk: a pool's would fill the memory that choosing from it needs. */
+export interface CachedRouting {
+  readonly path: string;
+  readonly entry: PackEntry;
 }
 
 interface TokenIds {
@@ -36,7 +41,7 @@ const EXTENSION = '.routing';
 export async function openRoutingCache(directory: string, model: string): Promise<RoutingCache> {
   const folder = join(directory, model);
   await mkdir(folder, { recursive: true });
-  const known = new Map<string, { readonly path: string; readonly entry: PackEntry }>();
+  const known = new Map<string, CachedRouting>();
   const damaged: string[] = [];
   const index = async (path: string): Promise<void> => {
     const file = await open(path, 'r');
@@ -53,23 +58,14 @@ export async function openRoutingCache(directory: string, model: string): Promis
 
   return {
     damaged,
-    async read(sequences, cellCount) {
-      const found = sequences.map((sequence) => known.get(sequenceKey(sequence)));
-      const counts: (PackedRouting | null)[] = sequences.map(() => null);
-      for (const path of new Set(found.map((place) => place?.path))) {
-        if (path === undefined) continue;
-        const file = await open(path, 'r');
-        try {
-          for (const [i, place] of found.entries()) {
-            if (place?.path === path && place.entry.cellCount === cellCount) {
-              counts[i] = await readPackRecord(file, place.entry);
-            }
-          }
-        } finally {
-          await file.close();
-        }
-      }
-      return counts;
+    async find(sequences, cellCount) {
+      const places = sequences.map((sequence) => {
+        const place = known.get(sequenceKey(sequence));
+        return place?.entry.cellCount === cellCount ? place : null;
+      });
+      const isWhole = new Map<CachedRouting, boolean>();
+      await readEach(places, (payload, place) => isWhole.set(place, payload !== null));
+      return places.map((place) => (place !== null && isWhole.get(place) === true ? place : null));
     },
     async write(sequences, sparse) {
       const { cellCount } = sparse;
@@ -97,25 +93,71 @@ export function rowOf({ offsets, cells, counts }: SparseCounts, index: number): 
   return { cells: cells.subarray(from, to), counts: counts.subarray(from, to) };
 }
 
+/** Reads the records of places, a file at a time and each place once; `payload` is null where a record is damaged. */
+async function readEach(
+  places: readonly (CachedRouting | RoutingCounts | null)[],
+  use: (payload: Uint8Array | null, place: CachedRouting) => void,
+): Promise<void> {
+  const byPath = new Map<string, Set<CachedRouting>>();
+  for (const place of places) {
+    if (place === null || !('path' in place)) continue;
+    byPath.set(place.path, (byPath.get(place.path) ?? new Set()).add(place));
+  }
+  for (const [path, own] of byPath) {
+    const file = await open(path, 'r');
+    try {
+      for (const place of own) use(await readPackRecord(file, place.entry), place);
+    } finally {
+      await file.close();
+    }
+  }
+}
+
 /**
  * Puts the counts of single sequences together, in their order.
  *
  * @param mostTokens of any of the sequences: no cell can get more of one
  */
-export function joinCounts(
-  rows: readonly (RoutingCounts | PackedRouting)[],
+export function joinCounts(rows: readonly RoutingCounts[], cellCount: number, mostTokens: number): SparseCounts {
+  const joined = roomFor(rows, cellCount, mostTokens);
+  rows.forEach((row, i) => copyRow(row, joined, i));
+  return joined;
+}
+
+/** {@link joinCounts} of rows of which some are in the cache still. @throws Error when they changed there since */
+export async function joinCached(
+  rows: readonly (RoutingCounts | CachedRouting)[],
+  cellCount: number,
+  mostTokens: number,
+): Promise<SparseCounts> {
+  const joined = roomFor(rows, cellCount, mostTokens);
+  const at = new Map<CachedRouting, number[]>();
+  rows.forEach((row, i) => {
+    if ('path' in row) at.set(row, [...(at.get(row) ?? []), i]);
+    else copyRow(row, joined, i);
+  });
+  await readEach(rows, (payload, place) => {
+    if (payload === null) throw new Error(`read cached routing: '${place.path}' changed while it was in use`);
+    for (const i of at.get(place)!) unpackRouting(payload, place.entry, joined, joined.offsets[i]!);
+  });
+  return joined;
+}
+
+function roomFor(
+  rows: readonly (RoutingCounts | CachedRouting)[],
   cellCount: number,
   mostTokens: number,
 ): SparseCounts {
   const offsets = new Float64Array(rows.length + 1);
-  rows.forEach((row, i) => (offsets[i + 1] = offsets[i]! + ('payload' in row ? row.entries : row.cells.length)));
-  const joined = allocateSparse(rows.length, cellCount, offsets, mostTokens);
   rows.forEach((row, i) => {
-    if ('payload' in row) return unpackRouting(row, joined.cells, joined.counts, offsets[i]!);
-    joined.cells.set(row.cells, offsets[i]);
-    joined.counts.set(row.counts, offsets[i]);
+    offsets[i + 1] = offsets[i]! + ('path' in row ? row.entry.entries : row.cells.length);
   });
-  return joined;
+  return allocateSparse(rows.length, cellCount, offsets, mostTokens);
+}
+
+function copyRow({ cells, counts }: RoutingCounts, joined: SparseCounts, index: number): void {
+  joined.cells.set(cells, joined.offsets[index]);
+  joined.counts.set(counts, joined.offsets[index]);
 }
 
 /** The largest of lengths in tokens; 0 of none. */

@@ -13,13 +13,6 @@ export interface KeyedRouting extends RoutingCounts {
   readonly key: string;
 }
 
-/** The same as it stands in a pack, a third of the size; see `unpackRouting`. */
-export interface PackedRouting {
-  readonly payload: Uint8Array;
-  readonly entries: number;
-  readonly cellCount: number;
-}
-
 /** Where a pack keeps a sequence. */
 export interface PackEntry {
   readonly key: string;
@@ -91,12 +84,10 @@ export async function readPackIndex(file: FileHandle): Promise<PackEntry[] | nul
   });
 }
 
-/** One sequence's counts, whole as its checksum says; null when they are damaged. */
-export async function readPackRecord(file: FileHandle, entry: PackEntry): Promise<PackedRouting | null> {
-  const { offset, bytes, checksum, entries, cellCount } = entry;
-  const payload = await readBytes(file, offset, bytes);
-  if (payload === null || checksumOf(payload).toString('hex') !== checksum) return null;
-  return { payload, entries, cellCount };
+/** One sequence's counts as they are packed, whole as its checksum says; null when they are damaged. */
+export async function readPackRecord(file: FileHandle, entry: PackEntry): Promise<Uint8Array | null> {
+  const payload = await readBytes(file, entry.offset, entry.bytes);
+  return payload !== null && checksumOf(payload).toString('hex') === entry.checksum ? payload : null;
 }
 
 /**
@@ -105,9 +96,9 @@ export async function readPackRecord(file: FileHandle, entry: PackEntry): Promis
  * @throws Error when the payload says something else than what its pack's index does
  */
 export function unpackRouting(
-  { payload, entries, cellCount }: PackedRouting,
-  cells: Uint16Array | Uint32Array,
-  counts: Uint16Array | Uint32Array,
+  payload: Uint8Array,
+  { entries, cellCount }: PackEntry,
+  { cells, counts }: RoutingCounts,
   at: number,
 ): void {
   const values = decodeVarints(payload, entries * 2);

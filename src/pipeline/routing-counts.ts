@@ -4,7 +4,7 @@ import { openCheckpoint } from '../checkpoint/open.js';
 import type { LayerShape } from '../coverage/from-counts.js';
 import { fingerprintModel } from '../coverage/model-fingerprint.js';
 import { prefixesOf, scaleToWhole } from '../coverage/prefix.js';
-import { joinCounts, longest, openRoutingCache, rowOf } from '../coverage/routing-cache.js';
+import { joinCached, longest, openRoutingCache, rowOf } from '../coverage/routing-cache.js';
 import type { PassEvent } from '../engine/layer-pass.js';
 import type { LaneOptions } from '../engine/lanes.js';
 import type { SparseCounts } from '../mix/balance-counts.js';
@@ -44,7 +44,7 @@ export async function* countRouting(options: CountOptions): AsyncGenerator<Count
   const { layers } = modelShape(model, assume);
   const cellCount = layers.reduce((sum, { experts }) => sum + experts, 0);
   const cache = options.cache === null ? null : await openRoutingCache(options.cache, await fingerprintModel(model));
-  const known = (await cache?.read(run, cellCount)) ?? run.map(() => null);
+  const known = (await cache?.find(run, cellCount)) ?? run.map(() => null);
   const missing = run.filter((_, i) => known[i] === null);
   const tokens = missing.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
   yield { kind: 'counting', sequences: missing.length, of: run.length, tokens };
@@ -60,7 +60,7 @@ export async function* countRouting(options: CountOptions): AsyncGenerator<Count
   const counts =
     fresh !== null && missing.length === run.length
       ? fresh
-      : joinCounts(
+      : await joinCached(
           known.map((own) => own ?? rowOf(fresh!, at++)),
           cellCount,
           longest(lengths(run)),

@@ -71,7 +71,10 @@ describe('suggestFixes()', () => {
     );
     const patch: unknown = parse(fixes.recipePatch);
     expect(patch).toMatchObject({
-      mix: { tokens: coverage.tokens + fixes.tokens, sources: expect.arrayContaining([expect.objectContaining({ dataset: 'a' })]) },
+      mix: {
+        tokens: coverage.tokens + fixes.tokens,
+        sources: expect.arrayContaining([expect.objectContaining({ dataset: 'a' })]),
+      },
       balance: { floor: 64, pool: 8 },
     });
   });

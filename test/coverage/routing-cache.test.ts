@@ -5,7 +5,7 @@ import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createCoverageCounter } from '../../src/coverage/count.js';
 import { fingerprintModel } from '../../src/coverage/model-fingerprint.js';
-import { joinCounts, openRoutingCache } from '../../src/coverage/routing-cache.js';
+import { joinCached, joinCounts, openRoutingCache, rowOf } from '../../src/coverage/routing-cache.js';
 import { decodeVarints, encodeVarints } from '../../src/coverage/varint.js';
 import { syntheticRouting, syntheticSequences } from './synthetic.js';
 
@@ -25,9 +25,9 @@ describe('openRoutingCache()', () => {
     const cache = await openRoutingCache(folder, 'a');
     await cache.write(sequences.slice(0, 30), { ...counts, sequences: 30 });
     for (const opened of [cache, await openRoutingCache(folder, 'a')]) {
-      const read = await opened.read(sequences, 48);
+      const read = await opened.find(sequences, 48);
       expect(read.slice(30).every((entry) => entry === null)).toBe(true);
-      const joined = joinCounts(
+      const joined = await joinCached(
         read.slice(0, 30).map((entry) => entry!),
         48,
         50,
@@ -37,8 +37,8 @@ describe('openRoutingCache()', () => {
       expect(Array.from(joined.counts)).toEqual(Array.from(counts.counts.subarray(0, counts.offsets[30])));
     }
     const other = await openRoutingCache(folder, 'b');
-    expect((await other.read(sequences, 48)).every((entry) => entry === null)).toBe(true);
-    expect((await cache.read(sequences, 64)).every((entry) => entry === null)).toBe(true);
+    expect((await other.find(sequences, 48)).every((entry) => entry === null)).toBe(true);
+    expect((await cache.find(sequences, 64)).every((entry) => entry === null)).toBe(true);
   });
 
   test('writes only what it does not have', async () => {
@@ -47,13 +47,13 @@ describe('openRoutingCache()', () => {
     await cache.write(sequences, counts);
     await cache.write(sequences, counts);
     expect((await readdir(join(folder, 'c'))).length).toBe(2);
-    expect((await cache.read(sequences, 48)).every((entry) => entry !== null)).toBe(true);
+    expect((await cache.find(sequences, 48)).every((entry) => entry !== null)).toBe(true);
   });
 
   test('a damaged or truncated file never gives wrong counts', async () => {
     const cache = await openRoutingCache(folder, 'd');
     await cache.write(sequences, counts);
-    const whole = await cache.read(sequences, 48);
+    const whole = sequences.map((_, i) => rowOf(counts, i));
     const [name] = await readdir(join(folder, 'd'));
     const path = join(folder, 'd', name!);
     const intact = await readFile(path);
@@ -67,8 +67,20 @@ describe('openRoutingCache()', () => {
           if (!cut) damaged[at]! ^= change;
           await writeFile(path, damaged);
           const opened = await openRoutingCache(folder, 'd');
-          const read = await opened.read(sequences, 48);
-          for (const [i, entry] of read.entries()) if (entry !== null) expect(entry).toEqual(whole[i]);
+          const read = await opened.find(sequences, 48);
+          const there = read.flatMap((entry, i) => (entry === null ? [] : [{ entry, whole: whole[i]! }]));
+          const joined = await joinCached(
+            there.map(({ entry }) => entry),
+            48,
+            50,
+          );
+          expect(joined).toEqual(
+            joinCounts(
+              there.map((row) => row.whole),
+              48,
+              50,
+            ),
+          );
           expect(read.some((entry) => entry === null)).toBe(true);
         },
       ),
