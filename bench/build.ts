@@ -1,27 +1,36 @@
 /**
  * Throughput and memory of building a mix: a generated multilingual JSONL is read, identified, cleaned, rendered,
- * tokenized, cut and drawn from, and the mix is written; beside it the tokenizer alone on the same text and cores.
+ * tokenized, cut and drawn from, and the mix is written; beside it the tokenizer alone on the same text and cores. Two
+ * sizes, because memory must not grow with the input.
  *
- *   npm run build && node --expose-gc --import tsx bench/build.ts [--megabytes 200] [--workers 2] [--model DIR]
+ *   npm run build && node --import tsx bench/build.ts [--megabytes 50,200] [--workers 2] [--model DIR]
  */
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
 
 const { values: flags } = parseArgs({
   options: {
-    megabytes: { type: 'string', default: '200' },
+    megabytes: { type: 'string', default: '50,200' },
     workers: { type: 'string', default: String(availableParallelism()) },
     model: { type: 'string', default: 'test/models/polyglot-moe-18m' },
     tokens: { type: 'string', default: '2000000' },
+    pool: { type: 'string', default: '1' },
   },
 });
 const workers = Number(flags.workers);
+
+/** The tokenizer's rate is taken from one row of so many. */
+const ALONE_EVERY = 5;
+
 const rowSchema = z.object({
   language: z.string(),
   messages: z.array(
@@ -83,56 +92,79 @@ async function writeCorpus(path: string, bytes: number): Promise<number> {
   return written;
 }
 
-/** @param plain the library's tokenizer as it comes, without src/text/fast-merges.ts */
-async function tokenizeOnly(
-  path: string,
-  plain: boolean,
-): Promise<{ seconds: number; megabytes: number; tokens: number }> {
-  const source = `
-    const { parentPort, workerData } = require('node:worker_threads');
-    (async () => {
-      const { loadTokenizer } = await import(workerData.module);
-      const { Tokenizer } = await import(workerData.library);
-      const json = () => JSON.parse(require('node:fs').readFileSync(workerData.model + '/tokenizer.json', 'utf8'));
-      const library = workerData.plain ? new Tokenizer(json(), {}) : null;
-      const tokenizer = library === null ? await loadTokenizer(workerData.model) : { encode: (text) => library.encode(text, { add_special_tokens: false }).ids };
-      const texts = workerData.texts;
-      let bytes = 0, tokens = 0;
+interface Alone {
+  readonly megabytes: number;
+  readonly tokens: number;
+  /** Of all threads together. */
+  readonly cpuSeconds: number;
+  /** Of the slowest thread. */
+  readonly seconds: number;
+}
+
+const TOKENIZE = `
+  const { parentPort, workerData } = require('node:worker_threads');
+  const { readFileSync } = require('node:fs');
+  (async () => {
+    const { loadTokenizer } = await import(workerData.module);
+    const { Tokenizer } = await import(workerData.library);
+    const library = workerData.plain ? new Tokenizer(JSON.parse(readFileSync(workerData.model + '/tokenizer.json', 'utf8')), {}) : null;
+    const ours = await loadTokenizer(workerData.model);
+    const encode = library === null ? (text) => ours.encode(text) : (text) => library.encode(text, { add_special_tokens: false }).ids;
+    // A build of hundreds of megabytes is warm all but its first seconds, so what it is compared with is, too.
+    for (const text of workerData.warmUp) encode(text);
+    parentPort.once('message', () => {
+      let tokens = 0;
       const started = performance.now();
-      for (const text of texts) { bytes += Buffer.byteLength(text); tokens += tokenizer.encode(text).length; }
-      parentPort.postMessage({ seconds: (performance.now() - started) / 1000, bytes, tokens });
-    })();`;
-  // A tenth of the rows, spread evenly: the rate is what counts.
-  const lines = (await readFile(path, 'utf8'))
+      for (const text of workerData.texts) tokens += encode(text).length;
+      parentPort.postMessage({ seconds: (performance.now() - started) / 1000, tokens });
+    });
+    parentPort.postMessage('ready');
+  })();`;
+
+/**
+ * The tokenizer alone on a share of the same text, on as many threads. Loading it and warming up do not count.
+ *
+ * @param plain the library's tokenizer as it comes, without what src/text adds
+ */
+async function tokenizeOnly(path: string, plain: boolean, lanes: number): Promise<Alone> {
+  const texts = (await readFile(path, 'utf8'))
     .trim()
     .split('\n')
-    .filter((_, index) => index % 10 === 0);
-  const texts = lines.map((line) =>
-    rowSchema
-      .parse(JSON.parse(line))
-      .messages.map(({ content, reasoning_content }) => `${reasoning_content ?? ''}${content ?? ''}`)
-      .join('\n'),
-  );
-  const module = new URL('../dist/text/load-tokenizer.js', import.meta.url).href;
+    .filter((_, index) => index % ALONE_EVERY === 0)
+    .map((line) =>
+      rowSchema
+        .parse(JSON.parse(line))
+        .messages.map(({ content, reasoning_content }) => `${reasoning_content ?? ''}${content ?? ''}`)
+        .join('\n'),
+    );
+  const threads = Array.from({ length: lanes }, (_, lane) => {
+    const own = texts.filter((__, index) => index % lanes === lane);
+    const workerData = {
+      module: new URL('../dist/text/load-tokenizer.js', import.meta.url).href,
+      library: import.meta.resolve('@huggingface/tokenizers'),
+      plain,
+      model: flags.model,
+      warmUp: own.slice(0, Math.ceil(own.length / 5)),
+      texts: own,
+    };
+    return new Worker(TOKENIZE, { eval: true, workerData });
+  });
+  await Promise.all(threads.map((thread) => once(thread, 'message')));
+  const started = process.cpuUsage();
   const results = await Promise.all(
-    Array.from({ length: workers }, (_, lane) => {
-      const workerData = {
-        module,
-        library: import.meta.resolve('@huggingface/tokenizers'),
-        plain,
-        model: flags.model,
-        texts: texts.filter((__, index) => index % workers === lane),
-      };
-      return new Promise<{ seconds: number; bytes: number; tokens: number }>((resolve, reject) => {
-        new Worker(source, { eval: true, workerData }).on('message', resolve).on('error', reject);
-      });
+    threads.map(async (thread) => {
+      thread.postMessage('go');
+      const [result] = (await once(thread, 'message')) as [{ seconds: number; tokens: number }];
+      return result;
     }),
   );
-  const seconds = Math.max(...results.map((result) => result.seconds));
+  const cpu = process.cpuUsage(started);
+  await Promise.all(threads.map((thread) => thread.terminate()));
   return {
-    seconds,
-    megabytes: results.reduce((sum, { bytes }) => sum + bytes, 0) / 1e6,
-    tokens: results.reduce((sum, result) => sum + result.tokens, 0),
+    megabytes: texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0) / 1e6,
+    tokens: results.reduce((sum, { tokens }) => sum + tokens, 0),
+    cpuSeconds: (cpu.user + cpu.system) / 1e6,
+    seconds: Math.max(...results.map(({ seconds }) => seconds)),
   };
 }
 
@@ -142,23 +174,31 @@ const { readSource } = await import('../dist/data/read-source.js');
 const { loadTokenizer } = await import('../dist/text/load-tokenizer.js');
 const { loadChatTemplate } = await import('../dist/text/chat-template.js');
 
-const folder = await mkdtemp(join(tmpdir(), 'evenkeel-bench-'));
-try {
-  const path = join(folder, 'corpus.jsonl');
-  await writeCorpus(path, Number(flags.megabytes) * 1e6);
-  const { size } = await stat(path);
-  console.log(`corpus: ${(size / 1e6).toFixed(0)} MB; workers: ${workers}`);
-  const clean = {
-    exactDuplicates: 'drop',
-    nearDuplicates: 'drop',
-    nearDuplicateSimilarity: 0.85,
-    degenerate: 'drop',
-    replacementCharacters: 'drop',
-    secrets: 'drop',
-    contamination: 'off',
-    languages: 'report',
-  } as const;
-  const shared = { modelVocabularySize: 16_384, sequenceLength: 2048, overflow: 'window' as const, clean };
+const CLEAN = {
+  exactDuplicates: 'drop',
+  nearDuplicates: 'drop',
+  nearDuplicateSimilarity: 0.85,
+  degenerate: 'drop',
+  replacementCharacters: 'drop',
+  secrets: 'drop',
+  contamination: 'off',
+  languages: 'report',
+} as const;
+
+interface Built {
+  readonly rows: number;
+  readonly tokens: number;
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+  /** Resident, in bytes. */
+  readonly peak: number;
+  readonly dropped: Readonly<Record<string, number>>;
+}
+
+async function build(path: string, output: string): Promise<Built> {
+  const started = performance.now();
+  const cpuStarted = process.cpuUsage();
+  const shared = { modelVocabularySize: 16_384, sequenceLength: 2048, overflow: 'window' as const, clean: CLEAN };
   const plan = {
     ...shared,
     tokenizer: flags.model,
@@ -170,13 +210,12 @@ try {
     contamination: null,
   };
   const tokenizer = await loadTokenizer(flags.model);
-  const started = performance.now();
-  const cpuStarted = process.cpuUsage();
   const generator = buildMix(readSource({ dataset: path }, { seed: 1 }), {
     ...shared,
     tokenizer,
     chatTemplate: await loadChatTemplate(flags.model),
     tokens: Number(flags.tokens),
+    pool: Number(flags.pool),
     sourceWeights: new Map(),
     languageWeights: new Map(),
     seed: 1,
@@ -185,47 +224,68 @@ try {
     ...(workers === 0 ? {} : { workers: { count: workers, plan } }),
   });
   let peak = 0;
-  let nextMark = 0.25;
-  let read = 0;
-  let tokens = 0;
-  let built;
+  const watch = setInterval(() => (peak = Math.max(peak, process.memoryUsage.rss())), 20);
+  let [rows, tokens] = [0, 0];
   for (;;) {
     const next = await generator.next();
-    peak = Math.max(peak, process.memoryUsage.rss());
     if (next.done === true) {
-      built = next.value;
-      break;
+      await writeMix(output, next.value, tokenizer);
+      peak = Math.max(peak, process.memoryUsage.rss());
+      clearInterval(watch);
+      const cpu = process.cpuUsage(cpuStarted);
+      return {
+        rows,
+        tokens,
+        seconds: (performance.now() - started) / 1000,
+        cpuSeconds: (cpu.user + cpu.system) / 1e6,
+        peak,
+        dropped: next.value.manifest.sources[0]?.dropped ?? {},
+      };
     }
-    if (next.value.type !== 'progress') continue;
-    ({ read, tokens } = next.value);
-    const share = read / (size / 6100);
-    if (share < nextMark) continue;
-    nextMark += 0.25;
-    console.log(
-      `  ${read} rows: resident ${(process.memoryUsage.rss() / 1e6).toFixed(0)} MB after ${((performance.now() - started) / 1000).toFixed(1)} s`,
-    );
+    if (next.value.type === 'progress') ({ read: rows, tokens } = next.value);
   }
-  await writeMix(join(folder, 'mix'), built, tokenizer);
-  const seconds = (performance.now() - started) / 1000;
-  const cpu = process.cpuUsage(cpuStarted);
-  const cpuSeconds = (cpu.user + cpu.system) / 1e6;
-  const dropped = built.manifest.sources[0]?.dropped;
-  console.log(
-    `build: ${seconds.toFixed(1)} s, ${(size / 1e6 / seconds).toFixed(2)} MB/s, ${read} rows, ${tokens} tokens, peak resident ${(peak / 1e6).toFixed(0)} MB`,
-    dropped,
-  );
-  for (const plain of [false, true]) {
-    const aloneStarted = process.cpuUsage();
-    const alone = await tokenizeOnly(path, plain);
-    const aloneCpu = process.cpuUsage(aloneStarted);
-    const rate = alone.tokens / alone.seconds;
-    const perCpu = alone.tokens / ((aloneCpu.user + aloneCpu.system) / 1e6);
+}
+
+async function measure(megabytes: number): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'evenkeel-bench-'));
+  try {
+    const path = join(folder, 'corpus.jsonl');
+    const bytes = await writeCorpus(path, megabytes * 1e6);
+    const built = await build(path, join(folder, 'mix'));
     console.log(
-      `${plain ? '@huggingface/tokenizers as it comes' : 'our tokenizer alone'}: ${(alone.megabytes / alone.seconds).toFixed(2)} MB/s of text, ` +
-        `${(rate / 1e6).toFixed(3)} M tokens/s; the build reaches ${((100 * tokens) / seconds / rate).toFixed(0)} % of it by the clock, ` +
-        `${((100 * tokens) / cpuSeconds / perCpu).toFixed(0)} % by processor time (${cpuSeconds.toFixed(0)} s)`,
+      `${(bytes / 1e6).toFixed(0)} MB, ${built.rows} rows, ${(built.tokens / 1e6).toFixed(1)} M tokens: ` +
+        `${built.seconds.toFixed(1)} s on ${workers} workers, ${built.cpuSeconds.toFixed(1)} s of processor time, ` +
+        `${(bytes / 1e6 / built.seconds).toFixed(2)} MB/s, peak resident ${(built.peak / 1e6).toFixed(0)} MB`,
+      built.dropped,
     );
+    const lanes = Math.max(workers, 1);
+    for (const plain of [false, true]) {
+      const alone = await tokenizeOnly(path, plain, lanes);
+      const byClock = built.tokens / built.seconds / (alone.tokens / alone.seconds);
+      const byCpu = built.tokens / built.cpuSeconds / (alone.tokens / alone.cpuSeconds);
+      console.log(
+        `  ${plain ? '@huggingface/tokenizers as it comes' : 'the tokenizer alone'}: ${(alone.megabytes / alone.seconds).toFixed(2)} MB/s of text; ` +
+          `the build reaches ${(100 * byCpu).toFixed(0)} % of its tokens per second of processor time, ${(100 * byClock).toFixed(0)} % by the clock`,
+      );
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
-} finally {
-  await rm(folder, { recursive: true, force: true });
+}
+
+// A process of its own for every size: what one left resident is no memory of the next.
+const sizes = flags.megabytes.split(',').map(Number);
+if (sizes.length === 1) await measure(sizes[0] ?? 0);
+else {
+  for (const size of sizes) {
+    const args = [
+      ...process.execArgv,
+      fileURLToPath(import.meta.url),
+      ...process.argv.slice(2),
+      '--megabytes',
+      `${size}`,
+    ];
+    const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' });
+    if (status !== 0) process.exit(status ?? 1);
+  }
 }

@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Sample } from '../data/sample.js';
 import type { SampleLanguage } from '../text/sample-language.js';
 import type { ContaminationLists } from './contamination.js';
 import { degenerate, wronglyDecoded } from './degenerate.js';
 import type { Fingerprint } from './duplicates.js';
-import { normalizeForComparison, signatureOf } from './minhash.js';
+import { signatureOf } from './minhash.js';
 import { sampleText, wholeText } from './sample-text.js';
 import { findSecrets } from './secrets.js';
 
@@ -79,6 +79,9 @@ function disagreement(language: SampleLanguage | null): string | null {
 
 const EXACT_BYTES = 6;
 
+/** White space that is not a single space. */
+const UNEVEN_SPACE = /[^\S ]\s*| \s+/gu;
+
 /** What duplicates of a sample would share; null when both kinds are off. */
 export function fingerprintOf(sample: Sample, options: CleanOptions): Fingerprint | null {
   if (options.exactDuplicates === 'off' && options.nearDuplicates === 'off') return null;
@@ -89,11 +92,11 @@ export function fingerprintOf(sample: Sample, options: CleanOptions): Fingerprin
   }
   const text = sampleText(sample);
   return {
-    exact: shortHash(text.normalize('NFC').replaceAll(/\s+/gu, ' ').trim()),
-    signature: options.nearDuplicates === 'off' ? null : signatureOf(normalizeForComparison(text)),
+    exact: shortHash(text.normalize('NFC').replaceAll(UNEVEN_SPACE, ' ').trim()),
+    signature: options.nearDuplicates === 'off' ? null : signatureOf(text),
   };
 }
 
 function shortHash(data: string | Uint8Array): number {
-  return createHash('sha256').update(data).digest().readUIntBE(0, EXACT_BYTES);
+  return hash('sha256', data, 'buffer').readUIntBE(0, EXACT_BYTES);
 }

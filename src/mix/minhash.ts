@@ -1,3 +1,5 @@
+import { fold } from './fold.js';
+
 /**
  * MinHash by one-permutation hashing: every shingle is hashed once, its top bits choose a bin, and the bin keeps the
  * least of the rest; empty bins borrow from their neighbours (Li, Owen, Zhang 2012; Shrivastava 2017). 128 bins estimate
@@ -18,16 +20,17 @@ export interface Signature {
   readonly bands: Uint32Array;
 }
 
-/** The signature of a text already normalized by {@link normalizeForComparison}; null when it is shorter than a shingle. */
+/** The signature of a text; null when fewer signs than a shingle are left of it. */
 export function signatureOf(text: string): Signature | null {
-  if (text.length < SHINGLE) return null;
+  const { units, length } = fold(text);
+  if (length < SHINGLE) return null;
   const minima = new Uint32Array(BINS).fill(0xffff_ffff);
   let power = 1;
   for (let index = 1; index < SHINGLE; index++) power = Math.imul(power, BASE);
   let rolling = 0;
-  for (let index = 0; index < text.length; index++) {
-    if (index >= SHINGLE) rolling = (rolling - Math.imul(text.charCodeAt(index - SHINGLE), power)) | 0;
-    rolling = (Math.imul(rolling, BASE) + text.charCodeAt(index)) | 0;
+  for (let index = 0; index < length; index++) {
+    if (index >= SHINGLE) rolling = (rolling - Math.imul(units[index - SHINGLE] ?? 0, power)) | 0;
+    rolling = (Math.imul(rolling, BASE) + (units[index] ?? 0)) | 0;
     if (index < SHINGLE - 1) continue;
     const hash = mix(rolling);
     const bin = hash >>> (32 - BIN_BITS);
@@ -43,15 +46,6 @@ export function similarity(a: Uint8Array, b: Uint8Array): number {
   let equal = 0;
   for (let bin = 0; bin < BINS; bin++) if (a[bin] === b[bin]) equal++;
   return Math.max(0, (equal / BINS - 1 / 256) / (1 - 1 / 256));
-}
-
-/** Lower case, NFKC, everything but letters and digits as one space: what two copies of a text differ in. */
-export function normalizeForComparison(text: string): string {
-  return text
-    .normalize('NFKC')
-    .toLowerCase()
-    .replaceAll(/[^\p{L}\p{M}\p{N}]+/gu, ' ')
-    .trim();
 }
 
 function fillEmptyBins(minima: Uint32Array): void {

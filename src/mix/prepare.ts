@@ -72,12 +72,14 @@ export function createPreparer(options: PrepareOptions): (sample: Sample) => Pre
     const windows = cutWindows(ids.length, alignment.messageStarts, windowing);
     const sequences = windows.map(({ start, end }, window): Sequence => {
       const prefix = start > 0 && repeated !== null ? [repeated] : [];
+      const inputIds = new Int32Array(prefix.length + end - start);
+      inputIds.set(prefix);
+      inputIds.set(ids.subarray(start, end), prefix.length);
+      const channels = new Uint8Array(inputIds.length).fill(channelIndex('system'), 0, prefix.length);
+      channels.set(alignment.channels.subarray(start, end), prefix.length);
       return {
-        inputIds: Int32Array.from([...prefix, ...ids.subarray(start, end)]),
-        channels: Uint8Array.from([
-          ...prefix.map(() => channelIndex('system')),
-          ...alignment.channels.subarray(start, end),
-        ]),
+        inputIds,
+        channels,
         language,
         category: sample.category ?? NO_CATEGORY,
         ...sample.origin,
@@ -127,12 +129,12 @@ function countChannels(channels: Uint8Array): Record<Channel, number> {
 }
 
 function addChannels(counts: Record<Channel, number>, channels: Uint8Array): void {
-  for (const index of channels) {
-    const channel = CHANNELS[index];
-    if (channel === undefined)
-      throw new InputError(`Cannot count channel ${index}: wanted 0 to ${CHANNELS.length - 1}`);
-    counts[channel]++;
+  const byIndex = new Uint32Array(CHANNELS.length);
+  for (let at = 0; at < channels.length; at++) {
+    const index = channels[at] ?? 0;
+    byIndex[index] = (byIndex[index] ?? 0) + 1;
   }
+  for (const [index, channel] of CHANNELS.entries()) counts[channel] += byIndex[index] ?? 0;
 }
 
 /** What became of one sample: bad input is an outcome, so that the caller may go on; anything else is a fault. */

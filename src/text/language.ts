@@ -1,9 +1,9 @@
-import { eld } from 'eld/small';
-import { francAll } from 'franc-all';
-import { canonicalLanguage, iso639Part3 } from './language-tag.js';
+import { ELD_LANGUAGES, eldScores } from './eld-scores.js';
+import { francScores } from './franc-scores.js';
+import { canonicalLanguage } from './language-tag.js';
 import { letterPenalties } from './letters.js';
 import { proseOf } from './prose.js';
-import { chineseScript, SCRIPTS, scriptsOf, type ScriptShare } from './script.js';
+import { chineseScript, SCRIPTS, scriptsOf, type ScriptName, type ScriptShare } from './script.js';
 
 /** What a text is written in, as far as its letters tell. */
 export interface Identification {
@@ -27,9 +27,9 @@ const MAIN_SCRIPT_SHARE = 0.5;
 
 /**
  * Characters that detectors are given: at 400 they no longer err. Longer texts are sampled from all over, or an opening
- * would decide, as it does in franc, which reads the first 2,048.
+ * would decide, as it does in franc, which reads the first 2,048, and in eld, which reads 350 bytes.
  */
-const READ = 640;
+const READ = 400;
 const SLICES = 4;
 
 /** Languages that differ in vocabulary more than in spelling: told apart only on a clear margin. */
@@ -51,7 +51,6 @@ const FRANC_WEIGHT = 0.12;
 
 /** What stands for eld's score in languages it does not know: a middling one, which a known language beats when it fits. */
 const UNKNOWN_TO_ELD = 0.66;
-const ELD_LANGUAGES: ReadonlySet<string> = new Set(Object.values(eld.info().Languages));
 const ELD_NAMES: Readonly<Record<string, string>> = { nb: 'no', nn: 'no', id: 'ms', bs: 'hr' };
 
 /** Smaller languages beside a large one that their speakers' texts are mistaken for need to win by this much. */
@@ -73,16 +72,12 @@ const HANDICAPS: Readonly<Record<string, number>> = {
 };
 
 /** Identifies the language of a text; code, tags, URLs and the like are taken out first. */
-export function identifyLanguage(text: string, declared: string | null = null): Identification {
-  return identifyProse(proseOf(text), declared);
+export function identifyLanguage(text: string): Identification {
+  return identifyProse(proseOf(text));
 }
 
-/**
- * {@link identifyLanguage} of text that is prose already.
- *
- * @param declared what the text is said to be: only a short cut, never a reason to find it
- */
-export function identifyProse(prose: string, declared: string | null = null): Identification {
+/** {@link identifyLanguage} of text that is prose already. */
+export function identifyProse(prose: string): Identification {
   const scripts = scriptsOf(prose);
   const letters = scripts.reduce((sum, script) => sum + script.letters, 0);
   const main = scripts[0];
@@ -91,7 +86,7 @@ export function identifyProse(prose: string, declared: string | null = null): Id
   if (main.letters < (DENSE_SCRIPTS.has(main.name) ? LEAST_SIGNS : LEAST_LETTERS)) return undetermined;
   const only = main.languages.length === 1 ? main.languages[0] : undefined;
   if (only !== undefined) return { ...undetermined, language: withScript(only, main, prose), margin: 1 };
-  const ranked = rank(sample(prose), main, declared);
+  const ranked = rank(sample(prose), main);
   const [best, next] = ranked;
   if (best === undefined) return undetermined;
   const margin = next === undefined ? 1 : best.score - next.score;
@@ -130,72 +125,54 @@ interface Scored {
   readonly score: number;
 }
 
+/** What ranking needs to know of the languages of a script, in their order. */
+interface Contest {
+  /** Index among eld's scores, −1 where it does not know the language. */
+  readonly eld: Int16Array;
+  readonly handicaps: Float64Array;
+}
+
+const contests = new Map<ScriptName, Contest>(
+  SCRIPTS.map(({ name, languages }): [ScriptName, Contest] => [
+    name,
+    {
+      eld: Int16Array.from(languages, (language) => ELD_LANGUAGES.indexOf(ELD_NAMES[language] ?? language)),
+      handicaps: Float64Array.from(languages, (language) => HANDICAPS[language] ?? 0),
+    },
+  ]),
+);
+
 /**
- * Languages by falling score: eld's, less what letters say against it, plus franc's part. franc, ten times as slow, is
- * asked only among the languages that its weight could bring to the top.
+ * Languages by falling score: eld's, less what letters say against it, plus franc's part, which is asked for only among
+ * the languages that it could bring to the top.
  */
-function rank(prose: string, { languages }: ScriptShare, declared: string | null): Scored[] {
-  if (declared !== null && prose.length > GLANCE) {
-    const glance = prose.slice(0, GLANCE);
-    const certain = certainByEld(declared, eld.detect(glance).getScores(), penaltiesOf(glance, languages));
-    if (certain !== null) return certain;
+function rank(prose: string, { name, languages }: ScriptShare): Scored[] {
+  const { eld, handicaps } = contests.get(name) ?? { eld: new Int16Array(0), handicaps: new Float64Array(0) };
+  const byEld = eldScores(prose);
+  const penalties = letterPenalties(prose.toLowerCase().normalize('NFC'), languages);
+  const scores = new Float64Array(languages.length);
+  let [best, next] = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (let at = 0; at < languages.length; at++) {
+    const score =
+      (1 - FRANC_WEIGHT) * (byEld[eld[at] ?? -1] ?? UNKNOWN_TO_ELD) - (penalties[at] ?? 0) - (handicaps[at] ?? 0);
+    scores[at] = score;
+    if (score > best) [best, next] = [score, best];
+    else if (score > next) next = score;
   }
-  const scores = eld.detect(prose).getScores();
-  const penalties = penaltiesOf(prose, languages);
-  const certain = declared === null ? null : certainByEld(declared, scores, penalties);
-  if (certain !== null) return certain;
-  const byEld = languages
-    .map((language) => {
-      const name = ELD_NAMES[language] ?? language;
-      const score = (1 - FRANC_WEIGHT) * (ELD_LANGUAGES.has(name) ? (scores[name] ?? 0) : UNKNOWN_TO_ELD);
-      return { language, score: score - (penalties.get(language) ?? 0) - (HANDICAPS[language] ?? 0) };
-    })
-    .sort((x, y) => y.score - x.score);
-  const contenders = byEld.filter(({ score }) => score + FRANC_WEIGHT >= (byEld[0]?.score ?? 0));
-  if (contenders.length < 2) return byEld;
-  const codes = new Map(contenders.map(({ language }) => [iso639Part3(language), language]));
-  const franc = new Map(
-    francAll(prose, { only: [...codes.keys()], minLength: 1 }).map(([code, score]) => [codes.get(code) ?? code, score]),
+  const least = Math.min(next, best - FRANC_WEIGHT);
+  const contenders = languages.flatMap((language, at) => {
+    const score = scores[at] ?? 0;
+    return score >= least ? [{ language, score }] : [];
+  });
+  if (next < best - FRANC_WEIGHT) return contenders.sort((x, y) => y.score - x.score);
+  const franc = francScores(
+    prose,
+    name,
+    contenders.map(({ language }) => language),
   );
   return contenders
     .map(({ language, score }) => ({ language, score: score + FRANC_WEIGHT * (franc.get(language) ?? 0) }))
     .sort((x, y) => y.score - x.score);
-}
-
-function penaltiesOf(prose: string, languages: readonly string[]): ReadonlyMap<string, number> {
-  return letterPenalties(prose.toLowerCase().normalize('NFC'), languages);
-}
-
-/** Characters that a declared language is first checked on. */
-const GLANCE = 256;
-
-/** eld is this sure of the declared language, and hardly a letter speaks against it: nothing else is asked. */
-const CERTAIN_SCORE = 0.5;
-const CERTAIN_MARGIN = 0.08;
-const CERTAIN_PENALTY = 0.04;
-
-function certainByEld(
-  declared: string,
-  scores: Readonly<Record<string, number>>,
-  penalties: ReadonlyMap<string, number>,
-): Scored[] | null {
-  const language = declared.split('-', 1)[0] ?? declared;
-  if (
-    ELD_NAMES[language] !== undefined ||
-    !ELD_LANGUAGES.has(language) ||
-    (penalties.get(language) ?? 1) > CERTAIN_PENALTY
-  )
-    return null;
-  const own = scores[language] ?? 0;
-  const others = Object.entries(scores).reduce(
-    (most, [name, score]) => (name === language ? most : Math.max(most, score)),
-    0,
-  );
-  if (own < CERTAIN_SCORE || own - others < CERTAIN_MARGIN) return null;
-  return [
-    { language, score: own },
-    { language: 'und', score: others },
-  ];
 }
 
 /** At most what is read, in slices from beginning to end, cut at spaces. */

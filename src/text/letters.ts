@@ -125,23 +125,44 @@ const LETTERS: Readonly<Record<string, string>> = {
   ৱ: 'as',
 };
 
-const writers = new Map(Object.entries(LETTERS).map(([letter, languages]) => [letter, new Set(languages.split(' '))]));
-const anyLetter = new RegExp(`[${Object.keys(LETTERS).join('')}]`, 'gu');
+const letters = Object.keys(LETTERS);
+const writers = Object.values(LETTERS).map((languages) => new Set(languages.split(' ')));
+
+/** Place among {@link LETTERS} + 1 per UTF-16 unit; 0 for letters that say nothing. */
+const table = new Uint8Array(0x1_0000);
+for (const [index, letter] of letters.entries()) table[letter.charCodeAt(0)] = index + 1;
 
 /** An odd letter counts in full in a phrase, less in a paragraph: there it is a name. */
 const PER_LETTER = 0.04;
 const FULL_LENGTH = 100;
 const MOST = 0.4;
 
-/** How much the letters of a text speak against a language, 0 to 0.4. `text` is in lower case and NFC. */
-export function letterPenalties(text: string, languages: readonly string[]): ReadonlyMap<string, number> {
-  const seen = new Map<string, number>();
-  for (const letter of text.match(anyLetter) ?? []) seen.set(letter, (seen.get(letter) ?? 0) + 1);
-  const penalties = new Map<string, number>();
-  for (const language of languages) {
-    let foreign = 0;
-    for (const [letter, times] of seen) if (writers.get(letter)?.has(language) === false) foreign += times;
-    penalties.set(language, Math.min(MOST, foreign * PER_LETTER * Math.min(1, FULL_LENGTH / text.length)));
+/**
+ * How much the letters of a text speak against each of the languages, 0 to 0.4. `text` is in lower case and NFC.
+ */
+export function letterPenalties(text: string, languages: readonly string[]): Float64Array {
+  const times = new Uint32Array(letters.length + 1);
+  for (let at = 0; at < text.length; at++) {
+    const letter = table[text.charCodeAt(at)] ?? 0;
+    times[letter] = (times[letter] ?? 0) + 1;
   }
-  return penalties;
+  const foreign = foreignLetters(languages);
+  const penalties = new Float64Array(languages.length);
+  for (const [index, strange] of foreign.entries()) {
+    const count = times[index + 1] ?? 0;
+    if (count > 0) for (const language of strange) penalties[language] = (penalties[language] ?? 0) + count;
+  }
+  const weight = PER_LETTER * Math.min(1, FULL_LENGTH / text.length);
+  return penalties.map((count) => Math.min(MOST, count * weight));
+}
+
+const foreignByLanguages = new WeakMap<readonly string[], readonly (readonly number[])[]>();
+
+/** For every letter, the places of the languages that do not write it. */
+function foreignLetters(languages: readonly string[]): readonly (readonly number[])[] {
+  const known = foreignByLanguages.get(languages);
+  if (known !== undefined) return known;
+  const found = writers.map((set) => [...languages.keys()].filter((index) => !set.has(languages[index] ?? '')));
+  foreignByLanguages.set(languages, found);
+  return found;
 }

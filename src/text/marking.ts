@@ -3,6 +3,8 @@ import type { Channel } from './channel.js';
 
 /** One piece of a message that a template may print: its text without the white space around it, which templates trim. */
 export interface Piece {
+  /** Place among the pieces of its conversation. */
+  readonly number: number;
   readonly message: number;
   readonly channel: Channel;
   readonly text: string;
@@ -16,13 +18,13 @@ export interface LocatedPiece extends Piece {
 
 /**
  * Unicode noncharacters: never in text meant for interchange, so no honest content holds them, no template treats them,
- * and JSON leaves them as they are.
+ * and JSON leaves them as they are. Content that does hold them loses them with the marks, and then the text is not the
+ * unmarked one.
  */
 const OPEN = '\uFDD0';
 const CLOSE = '\uFDD1';
 const DIGIT_ZERO = 0xfdd2;
 const RADIX = 8;
-const ANY_MARK = /[\uFDD0-\uFDEF]/u;
 const MARKS = new RegExp(`${OPEN}([\\uFDD2-\\uFDD9]+)\\uFDDA|${CLOSE}`, 'gu');
 const END_OF_NUMBER = '\uFDDA';
 
@@ -32,22 +34,21 @@ export function channelOf(role: Message['role']): Channel {
 
 /** The pieces of a conversation in the order in which templates print them. */
 export function piecesOf(messages: readonly Message[]): Piece[] {
-  return messages.flatMap((message, index) => {
-    const pieces: Piece[] = [];
+  const pieces: Piece[] = [];
+  for (const [index, message] of messages.entries()) {
     const add = (channel: Channel, text: string | null | undefined) => {
-      if (text !== null && text !== undefined && text.trim() !== '')
-        pieces.push({ message: index, channel, text: text.trim() });
+      const core = text?.trim() ?? '';
+      if (core !== '') pieces.push({ number: pieces.length, message: index, channel, text: core });
     };
     add('reasoning', message.reasoningContent);
     add(channelOf(message.role), message.content);
     for (const call of message.toolCalls ?? []) add('assistant', call.name);
-    return pieces;
-  });
+  }
+  return pieces;
 }
 
-/** The same messages with every piece between marks that carry its number; null when the text already holds such marks. */
-export function markMessages(messages: readonly Message[]): Message[] | null {
-  if (ANY_MARK.test(JSON.stringify(messages))) return null;
+/** The same messages with every piece between marks that carry its number. */
+export function markMessages(messages: readonly Message[]): Message[] {
   let next = 0;
   const mark = (text: string): string => {
     const core = text.trim();

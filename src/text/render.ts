@@ -132,20 +132,27 @@ function firstRefused(messages: readonly Message[], run: (messages: readonly Mes
   return 0;
 }
 
+/**
+ * Pieces of this many characters that all stand in the text in their order stand where they were found: between two of
+ * them there is only what the template itself prints. The template need not be run a second time for them.
+ */
+const UNMISTAKABLE = 24;
+
 function locatePieces(
   text: string,
   pieces: readonly Piece[],
   messages: readonly Message[],
   run: (messages: readonly Message[]) => string,
 ): LocatedPiece[] {
-  const marked = markMessages(messages);
-  if (marked !== null) {
-    try {
-      const found = unmark(run(marked), pieces);
-      if (found.text === text) return found.located;
-    } catch {
-      // The template looks into contents and did not like the marks: search the text instead.
-    }
+  if (pieces.every(({ text: piece }) => piece.length >= UNMISTAKABLE)) {
+    const located = locate(text, pieces);
+    if (located.length === pieces.length) return located;
+  }
+  try {
+    const found = unmark(run(markMessages(messages)), pieces);
+    if (found.text === text) return found.located;
+  } catch {
+    // The template looks into contents and did not like the marks: search the text instead.
   }
   return locate(text, pieces);
 }
@@ -161,11 +168,7 @@ function account(pieces: readonly Piece[], located: readonly LocatedPiece[], mes
     raw[channelOf(message.role)] += length;
     if (printed.has(index)) rendered[channelOf(message.role)] += length;
   }
-  const found = new Set(located.map(pieceKey));
-  const dropped = pieces.filter((piece) => !found.has(pieceKey(piece))).map(({ channel, text }) => ({ channel, text }));
+  const found = new Set(located.map(({ number }) => number));
+  const dropped = pieces.filter(({ number }) => !found.has(number)).map(({ channel, text }) => ({ channel, text }));
   return { raw, rendered, dropped };
-}
-
-function pieceKey(piece: Piece): string {
-  return `${piece.message}\0${piece.channel}\0${piece.text}`;
 }

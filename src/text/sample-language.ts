@@ -15,7 +15,7 @@ export interface SampleLanguage {
   readonly disagreeing: readonly Channel[];
 }
 
-/** Characters of a channel that are looked at, in slices from all over it: identification reads 640 of prose. */
+/** Characters of a channel that are looked at, in slices from all over it: identification reads 400 of prose. */
 const CHARACTERS_READ = 2_048;
 const SPOKEN: readonly Channel[] = ['user', 'assistant', 'text'];
 const CHECKED: readonly Channel[] = ['user', 'assistant', 'reasoning', 'text'];
@@ -27,7 +27,7 @@ export function identifySample(sample: Sample): SampleLanguage {
   const channels: Partial<Record<Channel, Identification>> = {};
   for (const channel of CHECKED) {
     const text = texts.get(channel);
-    if (text !== undefined) channels[channel] = identifyLanguage(excerpt(text), declared);
+    if (text !== undefined) channels[channel] = identifyLanguage(excerpt(text));
   }
   const identified = combine(SPOKEN.flatMap((channel) => channels[channel] ?? []));
   const disagreeing =

@@ -49,11 +49,11 @@ const matchers = SCRIPTS.map(({ property }) => new RegExp(`^[\\p{Script=${proper
 const UNSEEN = 255;
 const table = new Uint8Array(0x1_0000).fill(UNSEEN);
 
-function scriptNumber(unit: number): number {
-  const known = table[unit] ?? 0;
-  if (known !== UNSEEN) return known;
+function lookUp(unit: number): number {
   const character = String.fromCharCode(unit);
-  return (table[unit] = matchers.findIndex((matcher) => matcher.test(character)) + 1);
+  const number = matchers.findIndex((matcher) => matcher.test(character)) + 1;
+  table[unit] = number;
+  return number;
 }
 
 /** Signs that Japanese uses and Chinese does not count as Han too: kana decide before Han is asked. */
@@ -69,7 +69,9 @@ export interface ScriptShare {
 export function scriptsOf(text: string): ScriptShare[] {
   const units = new Uint32Array(names.length + 1);
   for (let index = 0; index < text.length; index++) {
-    const number = scriptNumber(text.charCodeAt(index));
+    const unit = text.charCodeAt(index);
+    let number = table[unit] ?? 0;
+    if (number === UNSEEN) number = lookUp(unit);
     units[number] = (units[number] ?? 0) + 1;
   }
   const counts = names

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { InputError } from '../errors.js';
+import { createFastEncode } from './fast-encode.js';
 import { speedUpMerges } from './fast-merges.js';
 import { isRecord, parseJsonObject, type JsonRecord } from './model-file.js';
 import { unsupportedTokenizerFeatures } from './tokenizer-audit.js';
@@ -20,6 +21,8 @@ export function tokenizerFromJson(text: string, config: JsonRecord, path: string
   }
   const inner = construct(parsed, config, path);
   speedUpMerges(inner);
+  const fastEncode = createFastEncode(inner, config);
+  const around = fastEncode === null ? null : specialsAround(inner);
   const specialTokens = new Map<string, number>();
   for (const [id, token] of inner.get_added_tokens_decoder()) specialTokens.set(token.content, id);
   const added = new Set(specialTokens.values());
@@ -32,10 +35,18 @@ export function tokenizerFromJson(text: string, config: JsonRecord, path: string
     baseVocabularySize,
     specialTokens,
     encode(input, { addSpecialTokens = false } = {}) {
-      const ids: readonly (number | undefined)[] = inner.encode(input, { add_special_tokens: addSpecialTokens }).ids;
-      if (ids.includes(undefined))
-        throw new InputError(`Cannot encode text with "${path}": it has no token for a piece of it and no unk_token`);
-      return Int32Array.from(ids, (id) => id ?? 0);
+      const fast = fastEncode?.(input) ?? null;
+      if (fast !== null && !addSpecialTokens) return fast;
+      if (fast !== null && around !== null) return surround(fast, around);
+      const found: readonly (number | undefined)[] = inner.encode(input, { add_special_tokens: addSpecialTokens }).ids;
+      const ids = new Int32Array(found.length);
+      for (let at = 0; at < found.length; at++) {
+        const id = found[at];
+        if (id === undefined)
+          throw new InputError(`Cannot encode text with "${path}": it has no token for a piece of it and no unk_token`);
+        ids[at] = id;
+      }
+      return ids;
     },
     decode(ids) {
       return ids.length === 0
@@ -45,6 +56,32 @@ export function tokenizerFromJson(text: string, config: JsonRecord, path: string
     normalize: (input) => (inner.normalizer === null ? input : inner.normalizer.normalize(input)),
     surfaceBytes: (id) => surface[id] ?? 0,
   };
+}
+
+interface Specials {
+  readonly before: readonly number[];
+  readonly after: readonly number[];
+}
+
+/** What the tokenizer puts around any text; null where it depends on the text. */
+function specialsAround(inner: HuggingFaceTokenizer): Specials | null {
+  const ids = (text: string, special: boolean) => inner.encode(text, { add_special_tokens: special }).ids;
+  const alone = ids('', true);
+  const starts = Array.from({ length: alone.length + 1 }, (_, start) => start);
+  const start = starts.find((at) =>
+    ['a', 'b\nc'].every(
+      (text) => [...alone.slice(0, at), ...ids(text, false), ...alone.slice(at)].join() === ids(text, true).join(),
+    ),
+  );
+  return start === undefined ? null : { before: alone.slice(0, start), after: alone.slice(start) };
+}
+
+function surround(ids: Int32Array, { before, after }: Specials): Int32Array {
+  const whole = new Int32Array(before.length + ids.length + after.length);
+  whole.set(before);
+  whole.set(ids, before.length);
+  whole.set(after, before.length + ids.length);
+  return whole;
 }
 
 function construct(parsed: JsonRecord, config: JsonRecord, path: string): HuggingFaceTokenizer {

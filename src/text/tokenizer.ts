@@ -40,7 +40,8 @@ export function checkVocabulary(tokenizer: Tokenizer, modelVocabularySize: numbe
 
 /** Refuses token ids outside `[0, modelVocabularySize)`; `subject` names the row in the message. */
 export function checkIds(ids: Int32Array, modelVocabularySize: number, subject: string): void {
-  for (const id of ids) {
+  for (let at = 0; at < ids.length; at++) {
+    const id = ids[at] ?? 0;
     if (id < 0 || id >= modelVocabularySize) {
       throw new InputError(
         `Cannot use ${subject}: token id ${id} is outside the model's vocabulary of ${modelVocabularySize}`,

@@ -7,7 +7,8 @@ import { z } from 'zod';
 import { loadContaminationLists } from '../../src/mix/contamination.js';
 import { degenerate, repeatedShare, wronglyDecoded } from '../../src/mix/degenerate.js';
 import { createDuplicateIndex } from '../../src/mix/duplicates.js';
-import { normalizeForComparison, signatureOf, similarity } from '../../src/mix/minhash.js';
+import { normalizeForComparison } from '../../src/mix/fold.js';
+import { signatureOf, similarity } from '../../src/mix/minhash.js';
 import { findSecrets } from '../../src/mix/secrets.js';
 
 const row = z.object({ messages: z.array(z.object({ content: z.string().nullable() })) });
