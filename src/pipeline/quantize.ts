@@ -23,6 +23,7 @@ import { planModel } from '../model/registry.js';
 import type { ModelPlan } from '../model/plan.js';
 import type { Sequence } from '../mix/sequence.js';
 import { VERSION } from '../version.js';
+import { inCanonicalOrder } from './canonical-order.js';
 import { correspondence } from './correspondence.js';
 
 export interface QuantizeJob extends LaneOptions {
@@ -45,9 +46,13 @@ export interface QuantizeOutcome {
   readonly reports: readonly LayerReport[];
 }
 
-/** Quantizes and counts in one pass: the audit rides along on the routing that calibration needs anyway. */
+/**
+ * Quantizes and counts in one pass: the audit rides along on the routing that calibration needs anyway. The order of the
+ * sequences does not matter.
+ */
 export async function* runQuantization(job: QuantizeJob): AsyncGenerator<QuantizeEvent, QuantizeOutcome> {
-  const { model, sequences, settings, floor, floors } = job;
+  const { model, settings, floor, floors } = job;
+  const sequences = inCanonicalOrder(job.sequences);
   const checkpoint = openCheckpoint(model);
   const plan = planModel(checkpoint, job.assume);
   const targets = chooseTargets(plan, settings);
@@ -62,7 +67,7 @@ export async function* runQuantization(job: QuantizeJob): AsyncGenerator<Quantiz
   const estimate = memoryEstimate(plan, targets, { tokens, lanes, streams });
   const spill = planSpill(job.output, job.memory ?? null, estimate, storeNames(lanes, streams));
   try {
-    for await (const event of quantizeModel({ ...job, lanes, key, spill: spill.path })) {
+    for await (const event of quantizeModel({ ...job, sequences, lanes, key, spill: spill.path })) {
       if (event.kind === 'routing') counter.add(event.batch);
       if (event.kind === 'finished') {
         reports = event.reports;
