@@ -8,7 +8,7 @@ import { checkRequired, isRequired, type MustInclude } from './must-include.js';
 import type { PreparePlan } from './prepare-plan.js';
 import { prepareInWorkers, weightOf, type Prepared } from './prepare-pool.js';
 import { attempt, createPreparer, type Outcome, type PreparedSample, type PrepareOptions } from './prepare.js';
-import { selectSequences, type QuotaReport, type Quotas } from './select.js';
+import { selectSequences, shareTargets, type QuotaReport, type Quotas } from './select.js';
 import type { Mix, Sequence } from './sequence.js';
 import { createTally, type DropReason, type Tally } from './tally.js';
 
@@ -73,7 +73,9 @@ export async function* buildMix(
   options: BuildOptions,
 ): AsyncGenerator<BuildEvent, BuiltMix> {
   const tally = createTally(options.wanted);
-  const pool = new CandidatePool((options.tokens ?? Number.POSITIVE_INFINITY) * (options.pool ?? 1));
+  const pool = new CandidatePool((options.tokens ?? Number.POSITIVE_INFINITY) * (options.pool ?? 1), (strata, budget) =>
+    shareTargets(strata, budget, options),
+  );
   const clean = options.clean ?? NO_CLEANING;
   const duplicates = createDuplicateIndex(clean.nearDuplicateSimilarity);
   const { workers, mustInclude = new Map() } = options;
@@ -125,6 +127,7 @@ export async function* buildMix(
     options,
     tally,
     quotas: selection.quotas,
+    uncompared: duplicates.forgotten,
     pool: strata.flatMap(({ candidates }) => candidates.flatMap(({ sequences }) => sequences)),
   });
   yield { type: 'selected', sequences: built.sequences.length, tokens: built.manifest.tokens, quotas: built.quotas };
@@ -215,6 +218,7 @@ interface BuildState {
   readonly options: BuildOptions;
   readonly tally: Tally;
   readonly quotas: readonly QuotaReport[];
+  readonly uncompared: number;
   readonly pool: readonly Sequence[];
 }
 
@@ -223,7 +227,7 @@ function describe(sequences: readonly Sequence[], state: BuildState): BuiltMix {
     sequences,
     pool: state.pool,
     quotas: state.quotas,
-    manifest: createManifest(sequences, state.options, state.tally, state.quotas),
+    manifest: createManifest(sequences, state.options, state.tally, state),
     withSequences: (chosen) => describe(chosen, state),
   };
 }

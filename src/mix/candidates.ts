@@ -25,32 +25,78 @@ export function drawOf(seed: number, source: string, recordId: string): number {
   return digest.readUIntBE(0, DRAW_BITS / 8) / 2 ** DRAW_BITS;
 }
 
+/** What a stratum could give of a budget, in the order of the strata given. */
+export type ShareBudget = (
+  strata: readonly { readonly key: Stratum; readonly available: number }[],
+  budget: number,
+) => readonly number[];
+
+/** All strata together may hold so many capacities; then each is cut to so many times what it could give by then. */
+const MOST_CAPACITIES = 8;
+const KEPT_SHARES = 4;
+
+interface StratumHeap {
+  readonly key: Stratum;
+  readonly heap: Candidate[];
+  tokens: number;
+  /** Draws from here on were let go, so that later ones are, too: what is kept stays a uniform sample. */
+  ceiling: number;
+}
+
 /**
- * Keeps, of an endless stream, the samples with the lowest draws of every stratum, up to `capacity` tokens each: a uniform
- * sample without replacement in memory that does not grow with the input.
+ * Keeps, of an endless stream, the samples with the lowest draws of every stratum, up to `capacity` tokens each and
+ * {@link MOST_CAPACITIES} times that in all: a uniform sample without replacement in memory that grows neither with the
+ * input nor with the number of sources and languages.
  */
 export class CandidatePool {
   readonly #capacity: number;
-  readonly #strata = new Map<string, { readonly key: Stratum; readonly heap: Candidate[]; tokens: number }>();
+  readonly #share: ShareBudget | null;
+  readonly #strata = new Map<string, StratumHeap>();
+  #tokens = 0;
 
-  constructor(capacity: number) {
+  /** @param share what the strata are cut by when there are many; without it each keeps its capacity */
+  constructor(capacity: number, share: ShareBudget | null = null) {
     this.#capacity = capacity;
+    this.#share = share;
   }
 
   add(key: Stratum, candidate: Candidate): void {
     const name = `${key.source}\0${key.language}`;
-    const stratum = this.#strata.get(name) ?? { key, heap: [], tokens: 0 };
+    const stratum = this.#strata.get(name) ?? { key, heap: [], tokens: 0, ceiling: 1 };
     this.#strata.set(name, stratum);
+    if (candidate.required !== true && candidate.draw >= stratum.ceiling) return;
     push(stratum.heap, candidate);
     stratum.tokens += candidate.tokens;
+    this.#tokens += candidate.tokens;
+    this.#cut(stratum, this.#capacity);
+    if (this.#share !== null && this.#tokens > MOST_CAPACITIES * this.#capacity) this.#cutAll(this.#share);
+  }
+
+  /** Lets the highest draws go as long as `tokens` remain. */
+  #cut(stratum: StratumHeap, tokens: number): void {
     for (
       let top = stratum.heap[0];
-      top !== undefined && top.required !== true && stratum.tokens - top.tokens >= this.#capacity;
+      top !== undefined && top.required !== true && stratum.tokens - top.tokens >= tokens;
       top = stratum.heap[0]
     ) {
       stratum.tokens -= top.tokens;
+      this.#tokens -= top.tokens;
+      stratum.ceiling = top.draw;
       pop(stratum.heap);
     }
+  }
+
+  /**
+   * A stratum's part of the budget only shrinks as more is read of the others, so that a few times its part now is more
+   * than it can be asked for in the end.
+   */
+  #cutAll(share: ShareBudget): void {
+    const strata = [...this.#strata.values()];
+    const targets = share(
+      strata.map(({ key, tokens }) => ({ key, available: tokens })),
+      this.#capacity,
+    );
+    for (const [index, stratum] of strata.entries()) this.#cut(stratum, KEPT_SHARES * (targets[index] ?? 0));
   }
 
   /** Every stratum with its candidates by rising draw; strata by source and language. */

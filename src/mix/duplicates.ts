@@ -23,8 +23,11 @@ export interface DuplicateIndex {
 /** Remembered signatures take 128 bytes each and 16 slots of 8 bytes at half load: about 200 MB at most. */
 const MOST_REMEMBERED = 500_000;
 
-/** @param least estimated Jaccard similarity from which two samples are near duplicates */
-export function createDuplicateIndex(least: number): DuplicateIndex {
+/**
+ * @param least estimated Jaccard similarity from which two samples are near duplicates
+ * @param most samples that are remembered
+ */
+export function createDuplicateIndex(least: number, most = MOST_REMEMBERED): DuplicateIndex {
   const exact = new Map<number, number>();
   const bands = createBandTable();
   let bins = new Uint8Array(1024 * BINS);
@@ -51,7 +54,7 @@ export function createDuplicateIndex(least: number): DuplicateIndex {
       if (same !== undefined) return { kind: 'exact', of: same, similarity: 1 };
       const near = signature === null ? null : nearest(signature);
       if (near !== null) return { kind: 'near', ...near };
-      if (count >= MOST_REMEMBERED) {
+      if (count >= most) {
         forgotten++;
         return null;
       }

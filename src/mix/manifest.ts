@@ -25,6 +25,8 @@ export interface BuildManifest extends MixManifest {
   /** Rows whose reasoning is identified as another language than the row declares. */
   readonly foreignReasoning: number;
   readonly structure: Readonly<StructureCounts>;
+  /** Kept rows that later ones were not compared with, as only so many are remembered: copies of them were not found. */
+  readonly uncompared: number;
   readonly languages: Readonly<Record<string, GroupReport>>;
   readonly categories: Readonly<Record<string, GroupReport>>;
 }
@@ -55,7 +57,7 @@ export function createManifest(
   sequences: readonly Sequence[],
   options: PrepareOptions & Quotas & { readonly seed: number; readonly version: string },
   tally: Tally,
-  quotas: readonly QuotaReport[],
+  { quotas, uncompared }: Pick<BuildManifest, 'quotas' | 'uncompared'>,
 ): BuildManifest {
   return {
     schema: 'evenkeel.manifest/1',
@@ -80,23 +82,30 @@ export function createManifest(
     identification: sortedTable(tally.identification),
     foreignReasoning: tally.foreignReasoning,
     structure: { ...tally.structure },
+    uncompared,
     languages: groupBy(sequences, ({ language }) => language),
     categories: groupBy(sequences, ({ category }) => category),
   };
 }
 
 function lengthReport({ lengths, overflow }: Tally, sequenceLength: number): LengthReport {
-  const rising = [...lengths].sort((a, b) => a - b);
-  const quantile = (share: number) => rising[Math.min(rising.length - 1, Math.floor(share * rising.length))] ?? 0;
+  const rising = [...lengths].sort(([a], [b]) => a - b);
+  const samples = rising.reduce((sum, [, count]) => sum + count, 0);
+  const quantile = (share: number) => {
+    let left = Math.min(samples - 1, Math.floor(share * samples));
+    for (const [length, count] of rising) if ((left -= count) < 0) return length;
+    return 0;
+  };
+  const over = (limit: number) => rising.reduce((sum, [length, count]) => (length > limit ? sum + count : sum), 0);
   return {
-    samples: rising.length,
+    samples,
     p10: quantile(0.1),
     p50: quantile(0.5),
     p90: quantile(0.9),
-    max: rising.at(-1) ?? 0,
-    overLength: rising.filter((length) => length > sequenceLength).length,
+    max: rising.at(-1)?.[0] ?? 0,
+    overLength: over(sequenceLength),
     overflowCost: { ...overflow },
-    droppedByAutoAwq: rising.filter((length) => length > AUTO_AWQ_LENGTH).length,
+    droppedByAutoAwq: over(AUTO_AWQ_LENGTH),
   };
 }
 

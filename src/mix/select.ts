@@ -46,11 +46,15 @@ export function selectSequences(
   strata: readonly { readonly key: Stratum; readonly candidates: readonly Candidate[] }[],
   quotas: Quotas,
 ): Selection {
-  const queues = strata.map(({ key, candidates }): Queue => {
+  const weights = strataWeights(
+    strata.map(({ key }) => key),
+    quotas,
+  );
+  const queues = strata.map(({ key, candidates }, index): Queue => {
     const required = candidates.filter((candidate) => candidate.required).flatMap((candidate) => candidate.sequences);
     const sequences = [...required, ...interleaveWindows(candidates.filter((candidate) => !candidate.required))];
     const available = sequences.reduce((sum, sequence) => sum + sequence.inputIds.length, 0);
-    return { key, sequences, available, weight: strataWeight(key, strata, quotas), required: required.length, next: 0, taken: 0 };
+    return { key, sequences, available, weight: weights[index] ?? 0, required: required.length, next: 0, taken: 0 };
   });
   const budget = quotas.tokens ?? Number.POSITIVE_INFINITY;
   const targets = shareBudget(queues, budget);
@@ -110,16 +114,36 @@ function interleaveWindows(candidates: readonly Candidate[]): Sequence[] {
   return rounds.flat();
 }
 
-function strataWeight(key: Stratum, strata: readonly { readonly key: Stratum }[], quotas: Quotas): number {
+/** What each stratum is to give of a budget, in tokens. */
+export function shareTargets(
+  strata: readonly { readonly key: Stratum; readonly available: number }[],
+  budget: number,
+  quotas: Omit<Quotas, 'tokens'>,
+): number[] {
+  const weights = strataWeights(
+    strata.map(({ key }) => key),
+    quotas,
+  );
+  return shareBudget(
+    strata.map(({ available }, index) => ({ available, weight: weights[index] ?? 0 })),
+    budget,
+  );
+}
+
+/** Sources by their weights, the languages of each by theirs. */
+function strataWeights(keys: readonly Stratum[], quotas: Omit<Quotas, 'tokens'>): number[] {
   const weightOf = (language: string) =>
     forLanguage(quotas.languageWeights, language, quotas.languageWeights.get('default') ?? 1);
-  const siblings = strata.filter((other) => other.key.source === key.source);
-  const sum = siblings.reduce((total, other) => total + weightOf(other.key.language), 0);
-  return sum === 0 ? 0 : ((quotas.sourceWeights.get(key.source) ?? 1) * weightOf(key.language)) / sum;
+  const sums = new Map<string, number>();
+  for (const { source, language } of keys) sums.set(source, (sums.get(source) ?? 0) + weightOf(language));
+  return keys.map(({ source, language }) => {
+    const sum = sums.get(source) ?? 0;
+    return sum === 0 ? 0 : ((quotas.sourceWeights.get(source) ?? 1) * weightOf(language)) / sum;
+  });
 }
 
 /** Water-filling: shares by weight, capped by what there is, the rest shared again among those with more. */
-function shareBudget(queues: readonly Queue[], budget: number): number[] {
+function shareBudget(queues: readonly Pick<Queue, 'available' | 'weight'>[], budget: number): number[] {
   if (!Number.isFinite(budget)) return queues.map((queue) => (queue.weight > 0 ? queue.available : 0));
   const targets = queues.map(() => 0);
   const open = new Set(queues.keys());

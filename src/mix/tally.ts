@@ -30,8 +30,8 @@ export interface Tally {
   sources(chosen: readonly Sequence[]): SourceReport[];
   readonly stages: StageTokens;
   readonly overflow: Readonly<Record<OverflowRule, number>>;
-  /** Tokens before windows, of every prepared sample. */
-  readonly lengths: readonly number[];
+  /** Tokens before windows → prepared samples of that length: there are far fewer lengths than samples. */
+  readonly lengths: ReadonlyMap<number, number>;
   /** Declared → identified → rows, where both are known. */
   readonly identification: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Rows whose reasoning is in another language than the row declares, by source. */
@@ -67,7 +67,7 @@ export function createTally(wanted: ReadonlyMap<string, number | 'all' | null>):
   for (const name of wanted.keys()) of(name);
   const stages = { raw: zeroChannels(), rendered: zeroChannels(), kept: zeroChannels() };
   const overflow: Record<OverflowRule, number> = { window: 0, truncate: 0, drop: 0 };
-  const lengths: number[] = [];
+  const lengths = new Map<number, number>();
   const identification: Record<string, Record<string, number>> = {};
   const structure: StructureCounts = { messages: 0, toolCalls: 0, unpaired: 0, withReasoning: 0 };
   let foreignReasoning = 0;
@@ -95,7 +95,7 @@ export function createTally(wanted: ReadonlyMap<string, number | 'all' | null>):
     prepared(prepared, sample) {
       for (const stage of ['raw', 'rendered', 'kept'] as const) addCounts(stages[stage], prepared.tokens[stage]);
       for (const rule of OVERFLOW_RULES) overflow[rule] += prepared.overflowCost[rule];
-      lengths.push(prepared.length);
+      lengths.set(prepared.length, (lengths.get(prepared.length) ?? 0) + 1);
       addStructure(structure, sample);
       const { language } = prepared;
       if (language === null) return;

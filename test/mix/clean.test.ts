@@ -132,6 +132,14 @@ describe('createDuplicateIndex()', () => {
     expect(changed.filter(Boolean).length / honest.length).toBeGreaterThan(0.97);
   });
 
+  it('counts what it does not remember', () => {
+    const index = createDuplicateIndex(0.85, 10);
+    for (const [exact, text] of honest.slice(0, 15).entries()) index.find(fingerprint(text, exact));
+    expect(index.forgotten).toBe(5);
+    expect(index.find(fingerprint(honest[9] ?? '', 9))).not.toBeNull();
+    expect(index.find(fingerprint(honest[10] ?? '', 10))).toBeNull();
+  });
+
   it('grows past its first tables', () => {
     const index = createDuplicateIndex(0.85);
     const texts = Array.from({ length: 3000 }, (_, number) =>

@@ -1,7 +1,7 @@
-import { array, assert, constantFrom, integer, property, record } from 'fast-check';
+import { array, assert, boolean, constantFrom, integer, property, record } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CandidatePool, drawOf, type Candidate } from '../../src/mix/candidates.js';
-import { selectSequences } from '../../src/mix/select.js';
+import { selectSequences, shareTargets } from '../../src/mix/select.js';
 import type { Sequence } from '../../src/mix/sequence.js';
 
 function sequence(source: string, recordId: string, length: number, window = 0, language = 'el'): Sequence {
@@ -80,6 +80,62 @@ describe('CandidatePool', () => {
     );
   });
 });
+
+describe('CandidatePool of many strata', () => {
+  const quotas = { sourceWeights: new Map([['s1', 3]]), languageWeights: new Map([['l2', 2]]) };
+  const share = (strata: Parameters<typeof shareTargets>[0], budget: number) => shareTargets(strata, budget, quotas);
+  const rows = array(
+    record({
+      source: constantFrom('s0', 's1', 's2'),
+      language: constantFrom('l0', 'l1', 'l2', 'l3'),
+      tokens: integer({ min: 1, max: 9 }),
+    }),
+    { minLength: 200, maxLength: 1200 },
+  );
+
+  it('stays small, keeps the lowest draws, and enough of them for any share', () => {
+    assert(
+      property(rows, integer({ min: 20, max: 100 }), boolean(), (drawn, capacity, bySource) => {
+        const all = bySource ? drawn.toSorted((a, b) => (a.source < b.source ? -1 : 1)) : drawn;
+        const pool = new CandidatePool(capacity, share);
+        const seen = new Map<string, Candidate[]>();
+        let most = 0;
+        for (const [index, { source, language, tokens }] of all.entries()) {
+          const one = candidate(source, `${language}-${index}`, [tokens], language);
+          const name = `${source} ${language}`;
+          seen.set(name, [...(seen.get(name) ?? []), one]);
+          pool.add({ source, language }, one);
+          if (index % 50 === 0) most = Math.max(most, tokensIn(pool.strata().flatMap(({ candidates }) => candidates)));
+        }
+        expect(most).toBeLessThanOrEqual(8 * capacity);
+        const strata = pool.strata();
+        const everything = strata.map(({ key }) => {
+          const group = (seen.get(`${key.source} ${key.language}`) ?? []).sort((a, b) => a.draw - b.draw);
+          return { key, group, available: tokensIn(group) };
+        });
+        const targets = share(everything, capacity);
+        for (const [index, { candidates }] of strata.entries()) {
+          const { group = [], available = 0 } = everything[index] ?? {};
+          expect(candidates).toEqual(group.slice(0, candidates.length));
+          expect(tokensIn(candidates)).toBeGreaterThanOrEqual(Math.min(available, Math.floor(targets[index] ?? 0)));
+        }
+      }),
+    );
+  });
+
+  it('keeps required samples whatever their draw', () => {
+    const pool = new CandidatePool(50, share);
+    const required = { ...candidate('s0', 'must', [5], 'l0'), draw: 0.999, required: true };
+    pool.add({ source: 's0', language: 'l0' }, required);
+    for (let index = 0; index < 1000; index++) {
+      const language = `l${index % 4}`;
+      pool.add({ source: 's0', language }, candidate('s0', `${index}`, [5], language));
+    }
+    expect(pool.strata()[0]?.candidates[0]).toBe(required);
+  });
+});
+
+const tokensIn = (candidates: readonly Candidate[]) => candidates.reduce((sum, { tokens }) => sum + tokens, 0);
 
 describe('selectSequences()', () => {
   it('shares the budget by source and language weights', () => {
