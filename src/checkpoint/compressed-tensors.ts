@@ -80,20 +80,20 @@ function pack(module: string, linear: QuantizedLinear): EncodedTensor[] {
 function quantizationConfig({ quantized, unquantized }: LinearLayout): JsonObject {
   const schemes = [...groupBy(quantized, ({ scheme }) => JSON.stringify(schemeArguments(scheme))).values()];
   if (schemes.length === 0) throw new InputError('write quantization_config: wanted at least one quantized Linear');
-  // vLLM and SGLang look experts up by the class target, so that one belongs to the experts' scheme; of a dense
-  // model, to the commonest. transformers takes the first group with `experts` in a pattern for all of them.
+  // vLLM and SGLang look experts up by names that they make up, then by the class target, so that one belongs to the
+  // experts' scheme; of a dense model, to the commonest. transformers takes the first group with `experts` in a pattern
+  // for all of them. Where layers differ, only names tell their experts apart, and the first name that matches counts.
   const withExperts = schemes.filter((linears) => linears.some(({ module }) => isRoutedExpert(module)));
-  if (withExperts.length > 1) throw mixedExperts(withExperts);
-  const hasExperts = withExperts.length > 0;
+  assertBlocksAgree(quantized);
   const rank = (linears: readonly LinearSpec[]): number =>
-    linears.length + (linears === withExperts[0] ? quantized.length : 0);
+    linears.length + (withExperts.some((scheme) => scheme === linears) ? quantized.length : 0);
   schemes.sort((a, b) => rank(b) - rank(a));
   const groups = schemes.map((linears, i) => {
     const names = new Set(linears.map(({ module }) => module));
     const others = [...quantized.map(({ module }) => module).filter((module) => !names.has(module)), ...unquantized];
     const named = (): string[] => modulePatterns([...names].flatMap(targetSpellings), others.flatMap(targetSpellings));
-    const targets = i > 0 ? named() : schemes.length > 1 && hasExperts ? ['Linear', ROUTED_EXPERTS] : ['Linear'];
-    return { targets, weights: schemeArguments(linears[0]!.scheme) };
+    const first = schemes.length > 1 && withExperts.length === 1 ? ['Linear', ROUTED_EXPERTS] : ['Linear'];
+    return { targets: i > 0 ? named() : first, weights: schemeArguments(linears[0]!.scheme) };
   });
   const configGroups = groups.map(({ targets, weights }, i) => [
     `group_${i}`,
@@ -116,14 +116,21 @@ function quantizationConfig({ quantized, unquantized }: LinearLayout): JsonObjec
   };
 }
 
-function mixedExperts(schemes: readonly (readonly LinearSpec[])[]): InputError {
-  const examples = schemes.map((linears) => {
-    const { module, scheme } = linears.find((linear) => isRoutedExpert(linear.module))!;
-    return `'${module}' has ${describeScheme(scheme)}`;
-  });
-  return new InputError(
-    `write quantization_config: wanted one scheme for all routed experts, as runtimes look up only one: ${examples.join(', ')}`,
-  );
+/** Runtimes hold all experts of a layer in one tensor, and look up one scheme for it. */
+function assertBlocksAgree(quantized: readonly LinearSpec[]): void {
+  const firsts = new Map<string, LinearSpec>();
+  for (const linear of quantized) {
+    const block = /^(.*\.experts)\.\d+\./.exec(linear.module)?.[1];
+    if (block === undefined) continue;
+    const first = firsts.get(block);
+    if (first === undefined) firsts.set(block, linear);
+    else if (describeScheme(first.scheme) !== describeScheme(linear.scheme)) {
+      const examples = [first, linear].map(({ module, scheme }) => `'${module}' has ${describeScheme(scheme)}`);
+      throw new InputError(
+        `write quantization_config: wanted one scheme for all routed experts of a layer, as runtimes look up only one: ${examples.join(', ')}`,
+      );
+    }
+  }
 }
 
 function schemeArguments({ bits, symmetric, groupSize }: Scheme): JsonObject {

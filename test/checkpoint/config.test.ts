@@ -119,14 +119,47 @@ describe('compressed-tensors quantization_config', () => {
     });
   });
 
-  test('experts with two schemes are refused: transformers and vLLM look up one for all', () => {
+  test('layers whose experts differ are told apart by name, as vLLM looks them up', () => {
+    const config = compressedTensors.quantizationConfig({
+      quantized: [...linears(moeLayer(0)), ...linears(moeLayer(1)), ...linears(moeLayer(12), { ...W4, bits: 8 })],
+      unquantized: [],
+    });
+    const groups = Object.values(config['config_groups'] as Record<string, Group>);
+    for (const [layer, bits] of [
+      [0, 4],
+      [1, 4],
+      [12, 8],
+    ] as const) {
+      // The names that vLLM makes up for a block of experts, and those of its merged attention.
+      for (const name of [
+        'mlp.experts.0.gate_proj',
+        'mlp.experts.0.down_proj',
+        'self_attn.qkv_proj',
+        'self_attn.o_proj',
+      ])
+        expect(lookUp(`model.layers.${layer}.${name}`, groups)?.weights.num_bits, `${layer} ${name}`).toBe(bits);
+    }
+  });
+
+  test('experts of one layer with two schemes are refused: runtimes hold them in one tensor', () => {
     const [first, ...rest] = moeLayer(0);
     const mixed = [...linears([first!, ...rest.slice(0, -1)]), ...linears(rest.slice(-1), { ...W4, groupSize: 64 })];
     expect(() => compressedTensors.quantizationConfig({ quantized: mixed, unquantized: [] })).toThrow(
-      "wanted one scheme for all routed experts, as runtimes look up only one: 'model.layers.0.mlp.experts.0.gate_proj' has W4A16, symmetric, group 128, 'model.layers.0.mlp.experts.1.down_proj' has W4A16, symmetric, group 64",
+      "wanted one scheme for all routed experts of a layer, as runtimes look up only one: 'model.layers.0.mlp.experts.0.gate_proj' has W4A16, symmetric, group 128, 'model.layers.0.mlp.experts.1.down_proj' has W4A16, symmetric, group 64",
     );
   });
 });
+
+interface Group {
+  readonly targets: readonly string[];
+  readonly weights: { readonly num_bits: number };
+}
+
+/** The first target that matches the name, then the class: the order of vLLM's and SGLang's `find_matched_target`. */
+function lookUp(name: string, groups: readonly Group[]): Group | undefined {
+  const byName = groups.find(({ targets }) => targets.some((target) => matchesPattern(target, name)));
+  return byName ?? groups.find(({ targets }) => targets.includes('Linear'));
+}
 
 describe('autoawq quantization_config', () => {
   test('names what stays, so that no substring hits a quantized module', () => {

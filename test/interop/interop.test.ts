@@ -27,6 +27,10 @@ type Loaded =
 const REFUSED: Readonly<Record<string, readonly [model: string, quantize: string]>> = {
   granitemoe: ['granitemoe', '{scheme: W4A16, group_size: 32}'],
   'asymmetric experts': ['qwen3_moe', '{scheme: W4A16_ASYM, group_size: 32}'],
+  'experts of 8 bits in one layer': [
+    'qwen3_moe',
+    "{group_size: 32, groups: [{targets: ['re:.*layers\\.1\\.mlp\\.experts\\..*'], scheme: W8A16, group_size: 32}]}",
+  ],
 };
 
 /** Loaded as a language model, a multimodal checkpoint has its tower left over. */
@@ -134,7 +138,7 @@ describe('transformers and compressed-tensors load what was written', { timeout:
 
   it.each(Object.keys(REFUSED))('but not %s', (name) => {
     const result = results[name]!;
-    expect('failure' in result || result.missing.length > 0).toBe(true);
+    expect('failure' in result || result.missing.length > 0 || result.error > LOGITS_TOLERANCE).toBe(true);
   });
 });
 

@@ -62,10 +62,20 @@ describe('a run for no runtime in particular', () => {
     expect(checkRuntimes([], symmetric.limits)).toEqual([]);
   });
 
-  it("is refused where a layer's experts differ from another's, which no runtime can look up", async () => {
+  it('says who does not load layers whose experts differ', async () => {
     const groups = "[{targets: ['re:.*layers.0.mlp.experts.*'], scheme: W8A16, group_size: 32}]";
-    await expect(plannedLimits('qwen3_moe', `{group_size: 32, groups: ${groups}}`)).rejects.toThrow(
-      /wanted one scheme for all routed experts/,
+    const { limits } = await plannedLimits('qwen3_moe', `{group_size: 32, groups: ${groups}}`);
+    expect(checkRuntimes([], limits)).toEqual([
+      expect.stringMatching(/^warning: transformers does not take .*one scheme for the experts of all layers/),
+    ]);
+    expect(() => checkRuntimes(['transformers'], limits)).toThrow(/one scheme for the experts of all layers/);
+    expect(checkRuntimes(['vllm'], limits).join('\n')).toContain('8-bit experts by group');
+  });
+
+  it('is refused for Linears that the format cannot hold', async () => {
+    const groups = "[{targets: ['re:.*self_attn.*'], scheme: W8A16, group_size: 32}]";
+    await expect(plannedLimits('qwen3_moe', `{format: autoawq, group_size: 32, groups: ${groups}}`)).rejects.toThrow(
+      "quantize 'model.layers.0.self_attn.q_proj' to autoawq: wanted 4 bits, got 8",
     );
   });
 });
