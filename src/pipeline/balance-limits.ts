@@ -54,7 +54,10 @@ export function checkRequiredFit(required: readonly Sequence[], { languages, cat
 /** Worth of every cell, [cells]. */
 export function cellWeights(layers: readonly LayerShape[], weights: readonly LayerWeight[]): number[] {
   return layers.flatMap(({ layer, experts }) => {
-    const weight = weights.findLast(({ from, to }) => from <= layer && layer <= to)?.weight ?? 1;
+    const [narrowest] = weights
+      .filter(({ from, to }) => from <= layer && layer <= to)
+      .sort((a, b) => a.to - a.from - (b.to - b.from));
+    const weight = narrowest?.weight ?? 1;
     return Array.from({ length: experts }, () => weight);
   });
 }

@@ -103,7 +103,7 @@ export interface BalanceRecipe {
   /** Candidates to choose among, in budgets. */
   readonly pool: number;
   readonly multiple: number;
-  /** Worth of a layer's cells, for ranges of layers; the last that holds a layer counts. */
+  /** Worth of a layer's cells, for ranges of layers; the narrowest that holds a layer counts. */
   readonly layerWeights: readonly LayerWeight[];
   /** By canonical language tag. */
   readonly languages: Readonly<Record<string, QuotaRecipe>>;

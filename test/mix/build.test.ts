@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { Message, Sample } from '../../src/data/sample.js';
 import { readSource } from '../../src/data/read-source.js';
 import { buildMix, type BuildEvent, type BuildOptions, type BuiltMix } from '../../src/mix/build.js';
-import type { CleanOptions } from '../../src/mix/clean.js';
+import { NO_CLEANING, type CleanOptions } from '../../src/mix/clean.js';
 import { holdsTokenIds, readMix } from '../../src/mix/read.js';
 import { writeMix } from '../../src/mix/write.js';
 import { loadChatTemplate } from '../../src/text/chat-template.js';
@@ -309,5 +309,29 @@ describe('readMix()', () => {
     const path = join(folder, 'bad.jsonl');
     await writeFile(path, content);
     await expect(readMix(path)).rejects.toThrow(message);
+  });
+});
+
+describe('rows that must be in the mix', () => {
+  const talk = Array.from({ length: 40 }, (_, i) =>
+    said(`An answer of its own kind, number ${i * 7919}: ${'word '.repeat(i)}`),
+  );
+  const must = (...ids: string[]) => new Map([['s', new Set(ids)]]);
+
+  it('are in it whatever the draw', async () => {
+    for (const id of ['0', '17', '39']) {
+      const { mix } = await build(rows(...talk), { tokens: 300, clean: NO_CLEANING, mustInclude: must(id) });
+      expect(mix.sequences.map(({ recordId }) => recordId)).toContain(id);
+    }
+  });
+
+  it('are named when they are not there, or are dropped', async () => {
+    await expect(build(rows(...talk), { clean: NO_CLEANING, mustInclude: must('3', 'x') })).rejects.toThrow(
+      'Cannot include "x" of "s": wanted rows that were read and kept, such as "0"',
+    );
+    const looped = said('over and over and over again '.repeat(100));
+    await expect(build(rows(...talk, looped), { mustInclude: must('40') })).rejects.toThrow(
+      /Cannot include "40" of "s": degenerate \(compresses to/,
+    );
   });
 });

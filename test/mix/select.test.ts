@@ -235,3 +235,44 @@ describe('selectSequences()', () => {
     expect(sequences).toHaveLength(7);
   });
 });
+
+describe('required samples', () => {
+  const required = (name: string, lengths: readonly number[], language = 'el'): Candidate => ({
+    ...candidate('a', name, lengths, language),
+    required: true,
+  });
+
+  it('stay in the pool and come first, whatever their draw', () => {
+    const pool = new CandidatePool(30);
+    for (let i = 0; i < 20; i++) pool.add({ source: 'a', language: 'el' }, candidate('a', `r${i}`, [10]));
+    for (const name of ['must', 'should']) pool.add({ source: 'a', language: 'el' }, required(name, [10]));
+    const [stratum] = pool.strata();
+    const names = stratum!.candidates.map(({ sequences }) => sequences[0]!.recordId);
+    expect(names.slice(0, 2).sort()).toEqual(['must', 'should']);
+    expect(names.length).toBeLessThan(6);
+  });
+
+  it('are taken with all their windows, even of a weight of 0, and count towards their share', () => {
+    const strata = [
+      { key: { source: 'a', language: 'el' }, candidates: [required('must', [10, 10, 10])] },
+      many('a', 'en', 40),
+    ];
+    const weights = new Map([
+      ['el', 0],
+      ['en', 1],
+    ]);
+    const { sequences } = selectSequences(strata, { tokens: 100, sourceWeights: none, languageWeights: weights });
+    expect(sequences.slice(0, 3).map(({ recordId, window }) => `${recordId}:${window}`)).toEqual([
+      'must:0',
+      'must:1',
+      'must:2',
+    ]);
+    expect(tokensOf(sequences)).toBe(100);
+  });
+
+  it('must fit the budget', () => {
+    const strata = [{ key: { source: 'a', language: 'el' }, candidates: [required('must', [60, 60])] }];
+    const quotas = { tokens: 100, sourceWeights: none, languageWeights: none };
+    expect(() => selectSequences(strata, quotas)).toThrow('Cannot include all rows asked for: they exceed 100 tokens');
+  });
+});
