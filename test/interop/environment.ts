@@ -28,8 +28,18 @@ export async function pythonWith({ name, requirements, variable }: Environment):
   const wanted = createHash('sha256').update(readFileSync(requirements)).digest('hex');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return python;
   rmSync(folder, { recursive: true, force: true });
-  await run('python3', ['-m', 'venv', folder]);
-  await run(python, ['-m', 'pip', 'install', '--quiet', '--no-input', '--requirement', fileURLToPath(requirements)]);
+  const list = fileURLToPath(requirements);
+  try {
+    await run('python3', ['-m', 'venv', folder]);
+    await run(python, ['-m', 'pip', 'install', '--quiet', '--no-input', '--requirement', list]);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `make '${folder}' with the packages of '${list}': not all of them can be had here. Nothing is tested without them; ` +
+        `${variable} may name another Python that has them.\n${reason}`,
+      { cause: error },
+    );
+  }
   // Written last, so that an installation that was cut off is begun anew.
   writeFileSync(stamp, wanted);
   return python;
