@@ -7,3 +7,10 @@ export async function writeReport(path: string, content: string): Promise<void> 
   await writeFile(`${path}.partial`, content);
   await rename(`${path}.partial`, path);
 }
+
+/** A document as indented JSON, rows of numbers on one line each: one number a line would make megabytes of blanks. */
+export function documentText(document: unknown): string {
+  const text = JSON.stringify(document, null, 1);
+  // A line end stands in no string of JSON, so that nothing but arrays is touched.
+  return `${text.replace(/\[\n\s*(-?[\d.eE+-]+(?:,\n\s*-?[\d.eE+-]+)*)\n\s*\]/g, (_, row: string) => `[${row.replace(/,\n\s*/g, ',')}]`)}\n`;
+}

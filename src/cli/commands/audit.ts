@@ -22,7 +22,7 @@ import { memoryBudget, parseFloors, print, printJson, progressOf, terminalStyle,
 import { showPass } from '../pass-progress.js';
 import type { Progress } from '../progress.js';
 import { readSequences } from '../samples.js';
-import { writeReport } from '../written.js';
+import { documentText, writeReport } from '../written.js';
 
 interface AuditCommandOptions {
   readonly model?: string;
@@ -213,7 +213,7 @@ async function report({ data, folder, subject }: Audited, options: AuditCommandO
     ...(balance === undefined ? {} : { balance }),
   };
   const paths = { 'coverage.json': join(directory, 'coverage.json'), report: join(directory, 'report.html') };
-  await writeReport(paths['coverage.json'], `${JSON.stringify(document, null, 1)}\n`);
+  await writeReport(paths['coverage.json'], documentText(document));
   await writeReport(paths.report, renderHtml(data));
   await writeReport(join(directory, 'report.md'), renderMarkdown(data));
   const patched = await writeSuggestion(directory, fixes, subject);

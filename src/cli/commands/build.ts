@@ -15,7 +15,7 @@ import type { ReportData } from '../../report/report-data.js';
 import { balanceSentences } from '../../report/balance-sentences.js';
 import { verdictSentence } from '../../report/verdict-sentences.js';
 import { showPass } from '../pass-progress.js';
-import { writeReport } from '../written.js';
+import { documentText, writeReport } from '../written.js';
 import { loadRecipe } from '../../recipe/load.js';
 import type { BalanceRecipe, MixRecipe, Recipe } from '../../recipe/recipe.js';
 import { interruption } from '../exit.js';
@@ -78,7 +78,7 @@ async function writeFacts(
   const write = (name: string, document: object | null): Promise<void> =>
     document === null
       ? rm(join(folder, name), { force: true })
-      : writeReport(join(folder, name), `${JSON.stringify(document, null, 1)}\n`);
+      : writeReport(join(folder, name), documentText(document));
   await write('coverage.json', coverage);
   await write('balance.json', balance);
   const data: ReportData = {

@@ -42,7 +42,7 @@ import {
   wholeNumber,
 } from '../options.js';
 import { downloadProgress, type Progress } from '../progress.js';
-import { writeReport } from '../written.js';
+import { documentText, writeReport } from '../written.js';
 import { balanceWithProgress, buildWithProgress, mixFolderOf } from './build.js';
 import { verifyWithProgress } from './verify.js';
 
@@ -168,9 +168,8 @@ async function buildAndQuantize(
     'evenkeel.json': join(recipe.output, 'evenkeel.json'),
     checkpoint: recipe.output,
   };
-  await writeReport(paths['coverage.json'], `${JSON.stringify(outcome.coverage, null, 1)}\n`);
-  if (balanced.balance !== null)
-    await writeReport(join(mixFolder, 'balance.json'), `${JSON.stringify(balanced.balance, null, 1)}\n`);
+  await writeReport(paths['coverage.json'], documentText(outcome.coverage));
+  if (balanced.balance !== null) await writeReport(join(mixFolder, 'balance.json'), documentText(balanced.balance));
   await writeReport(join(mixFolder, 'evenkeel.json'), `${JSON.stringify(quantization, null, 1)}\n`);
   if (comparison !== null)
     await writeReport(join(mixFolder, 'evaluation.json'), `${JSON.stringify(comparison.quantized, null, 1)}\n`);
