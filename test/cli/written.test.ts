@@ -7,8 +7,8 @@ it('documentText() is the same document, rows of numbers on one line', () => {
     '{\n "a": [1,-2.5,3e-7],\n "b": [\n  [1],\n  []\n ]\n}\n',
   );
   fc.assert(
-    fc.property(fc.jsonValue(), (value) =>
-      expect(JSON.parse(documentText(value))).toEqual(JSON.parse(JSON.stringify(value))),
-    ),
+    fc.property(fc.jsonValue(), (value) => {
+      expect(JSON.parse(documentText(value))).toEqual(JSON.parse(JSON.stringify(value)));
+    }),
   );
 });
