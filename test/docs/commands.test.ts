@@ -26,6 +26,7 @@ describe('the commands that the documentation shows', () => {
     'docs/build.md',
     'docs/audit.md',
     'docs/quantize.md',
+    'docs/recipe.md',
     'docs/evaluate.md',
     'docs/architectures.md',
   ];
