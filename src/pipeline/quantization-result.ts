@@ -1,3 +1,4 @@
+import type { Scheme } from '../awq/scheme.js';
 import type { Targets } from '../awq/targets.js';
 import { describeScheme } from '../checkpoint/format.js';
 import type { LayerReport } from '../engine/layer-report.js';
@@ -72,8 +73,14 @@ function cellsOf({ layer, experts }: LayerReport, leans: boolean): CellDocument[
   }));
 }
 
+/** The scheme of most Linears, which a model card speaks of. */
+export function commonestScheme({ quantized }: Pick<Targets, 'quantized'>): Scheme | null {
+  const [name] = Object.keys(countSchemes({ quantized }));
+  return [...quantized.values()].find((scheme) => describeScheme(scheme) === name) ?? null;
+}
+
 /** Schemes by the number of their Linears, the commonest first. */
-function countSchemes({ quantized }: Targets): Record<string, number> {
+function countSchemes({ quantized }: Pick<Targets, 'quantized'>): Record<string, number> {
   const counts = new Map<string, number>();
   for (const scheme of quantized.values()) {
     const name = describeScheme(scheme);

@@ -5,6 +5,7 @@ import { openCheckpoint } from '../../checkpoint/open.js';
 import { RUNTIMES, type Runtime, type RuntimeLimit } from '../../checkpoint/runtime-limits.js';
 import { withMappedEdges } from '../../awq/mapped-edges.js';
 import type { QuantizeSettings } from '../../engine/quantize-settings.js';
+import { usableEdges } from '../../engine/smoothing.js';
 import { formatLocation } from '../../errors.js';
 import { planModel } from '../../model/registry.js';
 import type { ModelPlan } from '../../model/plan.js';
@@ -136,7 +137,8 @@ function inspect(plan: ModelPlan, settings: QuantizeSettings): Omit<Inspection, 
     }));
   const moes = plan.layers.flatMap(({ feedForward }) => (feedForward.kind === 'moe' ? [feedForward] : []));
   const edges = new Map<string, number>();
-  for (const { name } of withMappedEdges(plan, settings.mappings).layers.flatMap((layer) => layer.edges))
+  const { layers } = withMappedEdges(plan, settings.mappings);
+  for (const { name } of layers.flatMap((layer) => usableEdges(layer, targets)))
     edges.set(name, (edges.get(name) ?? 0) + 1);
   return {
     architecture: plan.architecture,

@@ -18,7 +18,7 @@ import {
 } from '../../pipeline/quantize.js';
 import { groupNotes } from '../../pipeline/group-notes.js';
 import { mappingNotes } from '../../pipeline/mappings.js';
-import { quantizationResult, type QuantizationDocument } from '../../pipeline/quantization-result.js';
+import { commonestScheme, quantizationResult, type QuantizationDocument } from '../../pipeline/quantization-result.js';
 import { checkRuntimes, limitsOf } from '../../pipeline/runtimes.js';
 import { estimateQuantization } from '../../pipeline/estimate.js';
 import { quantizeSettings } from '../../pipeline/settings.js';
@@ -175,7 +175,8 @@ async function buildAndQuantize(
     await writeReport(join(mixFolder, 'evaluation.json'), `${JSON.stringify(comparison.quantized, null, 1)}\n`);
   await writeReport(paths.report, renderHtml(data));
   const baseModel = recipe.model?.kind === 'hub' ? recipe.model.repository : model;
-  const card = renderModelCard({ baseModel, quantize: recipe.quantize, version: VERSION, data });
+  const scheme = commonestScheme(outcome.targets) ?? recipe.quantize.scheme;
+  const card = renderModelCard({ baseModel, quantize: { ...recipe.quantize, scheme }, version: VERSION, data });
   await writeReport(join(recipe.output, 'README.md'), card);
   if (options.json)
     printJson({
