@@ -110,7 +110,10 @@ export function languageSection(coverage: Coverage): string {
       : ` <span class="low">(under the floor of ${count(lengthFloor)})</span>`;
   return (
     `<section id="languages"><h2>Tokens by language and channel</h2><div class="legend keys">${keys.join('')}</div>` +
-    htmlTable('Tokens by language and channel', columns, [...rows, ...(table.length > 1 ? [all] : [])]) +
+    htmlTable('Tokens by language and channel', columns, [
+      ...rows,
+      ...(table.length > 1 || channels.some(({ floor }) => floor !== null) ? [all] : []),
+    ]) +
     `<p class="tag">Sequences are ${count(lengths.min)} to ${count(lengths.max)} tokens long, ` +
     `${count(lengths.median)} in the middle${short}.</p></section>`
   );

@@ -45,7 +45,7 @@ export function languageLines(
   const more = rest.reduce((sum, row) => sum + row.tokens, 0);
   if (rest.length > 0) lines.push(['…', plural(rest.length, 'more language'), count(more), percent(more / tokens)]);
   const sums = channels.map((row) => `${count(row.tokens)}${row.underFloor ? ' !' : ''}`);
-  if (table.length > 1) {
+  if (table.length > 1 || channels.some(({ floor }) => floor !== null)) {
     lines.push(['', 'all', count(tokens), percent(1), ...(floors ? [''] : []), '', count(samples), ...sums]);
   }
   const least = channels.map(({ floor }) => (floor === null ? '' : count(floor)));

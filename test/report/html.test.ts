@@ -7,7 +7,7 @@ import { decodeVarints } from '../../src/coverage/varint.js';
 import { renderHtml } from '../../src/report/html.js';
 import type { ReportData } from '../../src/report/report-data.js';
 import { randomFrom } from '../coverage/synthetic.js';
-import { sampleCoverage, sampleEvaluation, sampleFixes, sampleQuantization } from './sample-data.js';
+import { sampleBalance, sampleCoverage, sampleEvaluation, sampleFixes, sampleQuantization } from './sample-data.js';
 
 const LANGUAGES = ['el', 'en', 'ka', 'zh-Hans', 'und'];
 let data: ReportData;
@@ -82,6 +82,7 @@ describe('renderHtml()', () => {
   test('lets no markup of a data set through', () => {
     const attack = `"><img src=x onerror=alert(1)>'</script><script>alert(2)</script>`;
     const coverage = sampleCoverage({ layers: 1, experts: 8, topK: 2, languages: [attack, 'el'], sequences: 8 });
+    const balance = sampleBalance(coverage);
     const page = renderHtml({
       coverage: {
         ...coverage,
@@ -90,6 +91,7 @@ describe('renderHtml()', () => {
       },
       fixes: { ...sampleFixes(coverage), recipePatch: `# ${attack}\nmix: {}\n` },
       evaluation: sampleEvaluation([attack], 0.1),
+      balance: { ...balance, choices: [{ ...balance.choices[0]!, source: attack, record: attack, language: attack }] },
       quantization: {
         ...sampleQuantization(coverage),
         scheme: attack,

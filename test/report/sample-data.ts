@@ -1,5 +1,6 @@
 import type { FixList } from '../../src/coverage/fixes.js';
 import { createCoverageCounter } from '../../src/coverage/count.js';
+import type { BalanceReport } from '../../src/mix/balance-report.js';
 import type { EvaluationResult, QuantizationResult, ReportData } from '../../src/report/report-data.js';
 import { randomFrom, syntheticRouting, syntheticSequences } from '../coverage/synthetic.js';
 
@@ -10,10 +11,11 @@ export interface SampleDataOptions {
   readonly languages: readonly string[];
   readonly sequences: number;
   readonly floor?: number;
+  readonly floors?: Readonly<Record<string, number>>;
 }
 
 export function sampleCoverage(options: SampleDataOptions): ReportData['coverage'] {
-  const { layers, experts, topK, languages, floor = 64 } = options;
+  const { layers, experts, topK, languages, floor = 64, floors = { el: 200, ka: 2000 } } = options;
   const sequences = syntheticSequences({
     seed: 5,
     sequences: options.sequences,
@@ -27,7 +29,7 @@ export function sampleCoverage(options: SampleDataOptions): ReportData['coverage
     categories: ['chat', 'coding_agent', 'terminal_agent'],
     windows: 2,
   });
-  const counter = createCoverageCounter({ sequences, floor, floors: { el: 200, ka: 2000 } });
+  const counter = createCoverageCounter({ sequences, floor, floors });
   for (let layer = 0; layer < layers; layer++) counter.add(syntheticRouting(sequences, layer, experts, topK));
   return counter.finish({ model: { path: 'models/polyglot', architecture: 'Qwen3MoeForCausalLM' } });
 }
@@ -106,5 +108,33 @@ export function sampleFixes(coverage: ReportData['coverage']): FixList {
     change: null,
     refused: 0,
     recipePatch: 'mix:\n  sources:\n    - dataset: builtin:multilingual-dialogues\n',
+  };
+}
+
+export function sampleBalance(coverage: ReportData['coverage']): BalanceReport {
+  const name = {
+    source: 'builtin:multilingual-dialogues',
+    record: 'ka-1',
+    window: 0,
+    language: 'ka',
+    category: 'chat',
+    tokens: 100,
+  };
+  return {
+    schema: 'evenkeel.balance/1',
+    floor: coverage.floor,
+    multiple: 2,
+    pool: { sequences: 400, tokens: 200_000, looped: 3, copies: 1, prefix: 128 },
+    tokens: 200,
+    objective: 0.9,
+    choices: [
+      { ...name, reason: 'must', gain: 0.6 },
+      { ...name, window: 1, reason: 'balance', gain: 0.3 },
+    ],
+    missing: [
+      { layer: 1, expert: 2, routed: 5, available: 9 },
+      { layer: 1, expert: 3, routed: 50, available: 900 },
+    ],
+    closing: [{ ...name, record: 'ka-2', gain: 14 }],
   };
 }

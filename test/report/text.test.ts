@@ -6,7 +6,8 @@ import { escapeMarkdown, renderMarkdown } from '../../src/report/markdown.js';
 import { renderTerminal } from '../../src/report/terminal.js';
 import { displayWidth, shorten, tableLines } from '../../src/report/terminal-table.js';
 import { figure, languageName, listing, milliNats, percent, plain } from '../../src/report/text.js';
-import { sampleCoverage, sampleEvaluation, sampleFixes, sampleQuantization } from './sample-data.js';
+import { adviceOf } from '../../src/report/verdict-sentences.js';
+import { sampleBalance, sampleCoverage, sampleEvaluation, sampleFixes, sampleQuantization } from './sample-data.js';
 
 const LANGUAGES = ['el', 'en', 'ka', 'ja', 'sr-Cyrl'];
 const coverage = sampleCoverage({ layers: 4, experts: 32, topK: 4, languages: LANGUAGES, sequences: 24 });
@@ -81,6 +82,91 @@ describe('renderTerminal()', () => {
   });
 });
 
+describe('adviceOf()', () => {
+  const labels = (facts: Parameters<typeof adviceOf>[0]): string =>
+    adviceOf(facts)
+      .map(({ label }) => label)
+      .join(' ');
+  const english = sampleCoverage({ layers: 2, experts: 16, topK: 2, languages: ['en'], sequences: 3, floors: {} });
+  const several = { ...coverage, failures: coverage.failures.filter(({ kind }) => kind === 'cells') };
+
+  test('of a mix in one language names the cause, and asks for a pool', () => {
+    expect(english.summary.underFloor).toBeGreaterThan(0);
+    expect(labels({ coverage: english })).toMatch(/^Why Add (?:Or )?Next$/);
+    expect(adviceOf({ coverage: english })[0]!.text).toContain('All of the text is English');
+  });
+
+  test('names what a pool offers, in place of guesses', () => {
+    const fixes = sampleFixes(several);
+    const [add, ...rest] = adviceOf({ coverage: several, fixes });
+    expect(add).toMatchObject({ label: 'Add' });
+    expect(add!.text).toMatch(
+      /^About 1,800 tokens of Georgian from builtin:multilingual-dialogues, which brings \d+ of the \d+ cells/,
+    );
+    expect(rest.some(({ label }) => label === 'Next')).toBe(false);
+  });
+
+  test('names languages and channels that are short, but not twice', () => {
+    const failures = [
+      { kind: 'language', language: 'ka', tokens: 10, floor: 100 },
+      { kind: 'channel', channel: 'tool', tokens: 0, floor: 50 },
+      { kind: 'length', median: 9, floor: 20 },
+    ] as const;
+    const dense = { ...coverage, failures, summary: { ...coverage.summary, underFloor: 0 } };
+    expect(adviceOf({ coverage: dense })).toEqual([
+      { label: 'Add', text: '90 tokens of Georgian, 50 tokens in the channel tool and longer sequences.' },
+    ]);
+    const fixes = { ...sampleFixes(coverage), cells: [], unfed: 0 };
+    expect(adviceOf({ coverage: dense, fixes })).toEqual([
+      { label: 'Add', text: 'About 1,800 tokens of Georgian from builtin:multilingual-dialogues.' },
+      { label: 'Add', text: '50 tokens in the channel tool and longer sequences.' },
+    ]);
+  });
+
+  test('where rows were chosen already, says what budget and quotas keep out', () => {
+    expect(adviceOf({ coverage: several, balance: sampleBalance(several) })[0]).toEqual({
+      label: 'Add',
+      text: '100 tokens more of the pool (1 sequence) would bring it there: raise mix.tokens, or the quotas that keep them out.',
+    });
+  });
+
+  test('of a mix that passes is silent', () => {
+    expect(adviceOf({ coverage: { ...coverage, verdict: 'pass' } })).toEqual([]);
+  });
+});
+
+test('all three reports tell how rows were chosen, and what nothing can feed', () => {
+  const chosen = { coverage, balance: sampleBalance(coverage) };
+  for (const text of [renderTerminal(chosen, { width: 800 }), renderMarkdown(chosen), renderHtml(chosen)]) {
+    expect(text).toContain(
+      'chosen for balance out of 400 by the first 128 tokens of each, of which the quality gate refused 4 (3 looped, 1 copy)',
+    );
+    expect(text).toContain('Nothing in the pool can bring 1 cell to the floor of 64: layer 1 expert 2 (at most 9).');
+  }
+});
+
+test('all three reports judge channels', () => {
+  const short = sampleCoverage({
+    layers: 1,
+    experts: 8,
+    topK: 2,
+    languages: ['el', 'en'],
+    sequences: 8,
+    floors: { tool: 1_000_000 },
+  });
+  expect(short.failures).toContainEqual(expect.objectContaining({ kind: 'channel', channel: 'tool' }));
+  expect(renderTerminal({ coverage: short })).toMatch(/floor of a channel .* 1,000,000/);
+  expect(renderMarkdown({ coverage: short })).toMatch(/\| all \|.*\(under 1,000,000\)/);
+  expect(renderHtml({ coverage: short })).toMatch(/class="low">[\d,]+ \(under 1,000,000\)/);
+});
+
+test('a mix that no model saw is not said to pass', () => {
+  const dense = sampleCoverage({ layers: 0, experts: 8, topK: 2, languages: ['el'], sequences: 8, floors: {} });
+  const page = renderHtml({ coverage: { ...dense, verdict: 'pass', failures: [] }, isUncounted: true });
+  expect(page).toContain('NOT AUDITED');
+  expect(page).not.toContain('✓ PASS');
+});
+
 test('all three reports tell of other seeds', () => {
   for (const text of [renderTerminal(data, { width: 500 }), renderMarkdown(data), renderHtml(data)]) {
     expect(text).toContain('Over 2 seeds: ');
@@ -128,6 +214,15 @@ test('tableLines() never exceeds its width as long as the first column fits', ()
       },
     ),
   );
+});
+
+test('tableLines() leaves out optional columns before any other', () => {
+  const columns = [{ title: 'a' }, { title: 'bbbb', optional: 2 }, { title: 'cccc', optional: 1 }, { title: 'd' }];
+  const row = ['1', '2', '3', '4'];
+  expect(tableLines(columns, [row], 20)[0]).toBe('a  bbbb  cccc  d');
+  expect(tableLines(columns, [row], 15)[0]).toBe('a  cccc  d');
+  expect(tableLines(columns, [row], 8)[0]).toBe('a  d');
+  expect(tableLines(columns, [row], 1)[0]).toBe('a');
 });
 
 test('figures read as people write them', () => {
