@@ -26,7 +26,7 @@ export function balanceSection(balance: BalanceReport): string {
       number('tokens'),
       number('of the goal'),
       { title: 'category' },
-      { title: 'row', wrap: true },
+      { title: 'row' },
     ],
     shown.map(({ language, reason, tokens, gain, category, source, record, window }) => [
       languageName(language),
@@ -42,7 +42,7 @@ export function balanceSection(balance: BalanceReport): string {
       ? ''
       : htmlTable(
           'Cells that stay under the floor',
-          [{ title: 'cell' }, number('routed tokens'), number('the whole pool could give')],
+          [{ title: 'cell' }, number('routed tokens'), number('pool could give')],
           missing.map(({ layer, expert, routed, available }) => [
             `layer ${layer}, expert ${expert}`,
             count(routed),
@@ -55,7 +55,7 @@ export function balanceSection(balance: BalanceReport): string {
       : '<details><summary>Rows left out that would close them</summary>' +
         htmlTable(
           'Rows that would close the gaps',
-          [{ title: 'language' }, number('tokens'), number('missing tokens it brings'), { title: 'row', wrap: true }],
+          [{ title: 'language' }, number('tokens'), number('missing tokens it brings'), { title: 'row' }],
           closing.map(({ language, tokens, gain, source, record, window }) => [
             languageName(language),
             count(tokens),
