@@ -80,13 +80,13 @@ interface Kinds {
 }
 
 function kindsOf(candidates: readonly Sequence[], pool: Pool): Kinds {
-  const index = new Map<string, number>();
+  const known = new Map<string, number>();
   const list: CandidateKind[] = [];
   const of = Int32Array.from(candidates, ({ source, language, category }) => {
     const key = JSON.stringify([source, language, category]);
-    const known = index.get(key);
-    if (known !== undefined) return known;
-    index.set(key, list.length);
+    const kind = known.get(key);
+    if (kind !== undefined) return kind;
+    known.set(key, list.length);
     return list.push({ source, language, category }) - 1;
   });
   const tokens = new Float64Array(list.length);

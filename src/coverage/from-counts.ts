@@ -41,15 +41,16 @@ export function layerCountsOf(groups: MixGroups, counts: SparseCounts, shapes: r
   const samples = groups.samples.names.length;
   const words = bitWords(samples);
   const layers = shapes.map((shape) => createLayerCounts(shape, groups.sizes, samples));
-  const firstCells = [0];
-  for (const { experts } of shapes) firstCells.push(firstCells.at(-1)! + experts);
+  const ends: number[] = [];
+  let end = 0;
+  for (const { experts } of shapes) ends.push((end += experts));
   for (let s = 0; s < counts.sequences; s++) {
     const sample = groups.samples.of[s]!;
     let l = 0;
     for (let j = counts.offsets[s]!; j < counts.offsets[s + 1]!; j++) {
       const cell = counts.cells[j]!;
-      while (cell >= firstCells[l + 1]!) l++;
-      const [layer, expert, routed] = [layers[l]!, cell - firstCells[l]!, counts.counts[j]!];
+      while (cell >= ends[l]!) l++;
+      const [layer, expert, routed] = [layers[l]!, cell - (ends[l]! - shapes[l]!.experts), counts.counts[j]!];
       layer.routed[expert]! += routed;
       layer.seen![expert * words + (sample >>> 5)]! |= 1 << (sample & 31);
       for (let g = 0; g < layer.groups.length; g++) {

@@ -102,13 +102,14 @@ export function unpackRouting(
   at: number,
 ): void {
   const values = decodeVarints(payload, entries * 2);
+  if (values === null) throw new Error('unpack routing: its numbers end elsewhere than its payload');
   let cell = 0;
-  for (let i = 0; values !== null && i < entries; i++) {
+  for (let i = 0; i < entries; i++) {
     cell += values[i]!;
     cells[at + i] = cell;
     counts[at + i] = values[entries + i]!;
   }
-  if (values === null || cell >= Math.max(1, cellCount)) throw new Error('unpack routing: it is not what was packed');
+  if (entries > 0 && cell >= cellCount) throw new Error(`unpack routing: cell ${cell} of ${cellCount}`);
 }
 
 function checksumOf(bytes: Uint8Array): Buffer {

@@ -29,9 +29,8 @@ export function balanceSentences(balance: BalanceReport): string[] {
     ...(closable.length === 0
       ? []
       : [
-          `Budget or quotas leave ${plural(closable.length, 'cell')} under the floor: ${named(
-            closable,
-            ({ routed }) => `${count(routed)}`,
+          `Budget or quotas leave ${plural(closable.length, 'cell')} under the floor: ${named(closable, ({ routed }) =>
+            count(routed),
           )}. ${closingSentence(balance) ?? ''}`.trim(),
         ]),
   ];

@@ -92,7 +92,7 @@ export function additionSentence({ additions, tokens, cells, unfed }: FixList): 
   const languages = [...new Set(additions.map(({ language }) => language))];
   const named = languages.slice(0, NAMED).map((tag) => languageName(plain(tag)));
   const others = languages.length - named.length;
-  const names = listing(others > 0 ? [...named, `${plural(others, 'more language')}`] : named);
+  const names = listing(others > 0 ? [...named, plural(others, 'more language')] : named);
   const sources = listing([...new Set(additions.map(({ source }) => plain(source)))].slice(0, NAMED));
   const closed = additions.reduce((sum, { cellsClosed }) => sum + cellsClosed, 0);
   const effect =

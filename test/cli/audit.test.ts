@@ -151,7 +151,7 @@ describe('evenkeel audit of samples', () => {
     [['ids.jsonl', '--model', MODEL, '--floor', '64,tools=3'], "set a floor for 'tools'"],
     [['ids.jsonl', '--model', MODEL, '--prefix', '0'], 'wanted a whole number of at least 1'],
   ])('%j is bad input', async (args, message) => {
-    const { code, stderr } = await run(...(args as string[]));
+    const { code, stderr } = await run(...args);
     expect(stderr).toContain(message);
     expect(code).toBe(2);
   });
