@@ -1,4 +1,5 @@
 import { chooseTargets, fusedSets, type Targets } from '../awq/targets.js';
+import { matchesPattern } from '../checkpoint/module-patterns.js';
 import type { QuantizeSettings } from '../engine/quantize-settings.js';
 import type { ModelPlan } from '../model/plan.js';
 import type { SchemeRecipe } from '../recipe/recipe.js';
@@ -25,7 +26,7 @@ export function commonGroupSize(
   return [...quantized.values()].reduce<number>((least, { groupSize }) => Math.min(least, Number(groupSize)), asked);
 }
 
-/** One line per kind of module that gets another group than the recipe asks for, or none at all. */
+/** One line per target without effect, and per kind of module that gets another group than asked for, or none at all. */
 export function groupNotes(
   plan: ModelPlan,
   asked: SchemeRecipe,
@@ -40,12 +41,20 @@ export function groupNotes(
             `and ${asked.groupSize} does not divide all inputs`,
         ];
   return [
+    ...idleTargets(plan, settings.overrides ?? []).map((target) => `target '${target}' names no Linear of this model`),
     ...common,
     ...byKind(plan, targets.fallbacks).map(({ kind, modules, reason }) => `${modules.length} × ${kind}: ${reason}`),
     ...withoutGroup(plan, targets).map(
       ({ kind, modules, reason }) => `${modules.length} × ${kind} stay as they are: ${reason}`,
     ),
   ];
+}
+
+function idleTargets(plan: ModelPlan, overrides: NonNullable<QuantizeSettings['overrides']>): string[] {
+  const modules = plan.layers.flatMap((layer) => fusedSets(layer).flatMap((set) => set.map(({ module }) => module)));
+  return overrides
+    .flatMap(({ targets }) => targets)
+    .filter((target) => target !== 'Linear' && !modules.some((module) => matchesPattern(target, module)));
 }
 
 /** Linears that would be quantized if some group divided their inputs. */

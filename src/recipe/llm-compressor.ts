@@ -1,4 +1,4 @@
-import { InputError } from '../errors.js';
+import { InputError, type Location } from '../errors.js';
 import {
   MODIFIER_SCHEMAS,
   MODIFIERS,
@@ -57,9 +57,11 @@ export function importCompressorRecipe(
     groups: [],
     mappings: smooths ? null : [],
   };
+  const locations = new Map<string, Location>();
   let schemed: { readonly by: Found; readonly quantization: Quantization } | null = null;
   for (const modifier of found) {
     const settings = validate(MODIFIER_SCHEMAS[modifier.name], modifier.data, document, modifier.at);
+    for (const [entry, path] of entriesOf(settings)) locations.set(entry, document.locate([...modifier.at, ...path]));
     for (const [key, why] of Object.entries(WITHOUT_EFFECT))
       if (key in settings) note([...modifier.at, key], `${key} has no bearing here: ${why}`);
     const quantization = quantizationOf(settings, document, modifier.at);
@@ -83,8 +85,27 @@ export function importCompressorRecipe(
     });
   const { by, quantization } = schemed;
   const left = untargeted(quantization.targets, result.ignore, document, by.at, note);
+  for (const entry of left) locations.set(entry, document.locate(by.at, 'key'));
   const { scheme, groups, targets, clip } = quantization;
-  return { ...result, scheme, groups, targets, clip, ignore: [...result.ignore, ...left] };
+  return { ...result, scheme, groups, targets, clip, ignore: [...result.ignore, ...left], locations };
+}
+
+/** Entries that name modules, with their paths below the modifier. */
+function entriesOf({
+  ignore = [],
+  config_groups: groups = {},
+  scheme,
+}: ModifierSettings): (readonly [string, KeyPath])[] {
+  const lists = [
+    ...Object.entries(groups).map(([name, { targets }]) => [targets, ['config_groups', name, 'targets']] as const),
+    ...(typeof scheme === 'object' ? Object.entries(scheme) : []).map(
+      ([name, targets]) => [targets, ['scheme', name]] as const,
+    ),
+  ];
+  return [
+    ...ignore.map((entry, index) => [entry, ['ignore', index]] as const),
+    ...lists.flatMap(([targets, path]) => targets.map((entry, index) => [entry, [...path, index]] as const)),
+  ];
 }
 
 /** What only one kind of modifier has. */

@@ -88,7 +88,10 @@ function readEvaluate(
 
 function readQuantize(part: Part, notes: RecipeNote[]): QuantizeRecipe {
   if (isCompressorRecipe(part.data)) return importCompressorRecipe(part.data, part.document, part.at, notes);
-  return resolveQuantize(validate(quantizeSchema, part.data, part.document, part.at));
+  const { document, at } = part;
+  return resolveQuantize(validate(quantizeSchema, part.data, document, at), (path) =>
+    document.locate([...at, ...path]),
+  );
 }
 
 /** A part given as a path is the document at that path. */

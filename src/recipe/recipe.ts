@@ -164,6 +164,8 @@ export interface QuantizeRecipe {
   readonly runtimes: readonly Runtime[];
   /** Smoothing edges that an imported recipe asks for, none if empty; null means all that the architecture declares. */
   readonly mappings: readonly MappingRecipe[] | null;
+  /** Where entries of `ignore` and of the groups' targets stand, for errors that only the model shows. */
+  readonly locations: ReadonlyMap<string, Location>;
 }
 
 export interface MappingRecipe {

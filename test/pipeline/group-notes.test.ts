@@ -58,6 +58,14 @@ describe('where 128 does not divide the inputs', () => {
     );
   });
 
+  it('a target that names nothing is told', () => {
+    const scheme = { bits: 4, symmetric: true, groupSize: 32 } as const;
+    const groups = [{ targets: ['re:.*moe.experts.*', 're:.*o_proj$'], scheme }];
+    expect(planned('qwen3_moe', { scheme, groups }).notes).toEqual([
+      "target 're:.*moe.experts.*' names no Linear of this model",
+    ]);
+  });
+
   it('two sizes that a recipe itself asks for are not made one', () => {
     const scheme = { bits: 4, symmetric: true, groupSize: 32 } as const;
     const { limits, common } = planned('llama', {

@@ -12,6 +12,7 @@ import type { ModelPlan } from '../../model/plan.js';
 import { byKind, groupNotes } from '../../pipeline/group-notes.js';
 import { mappingNotes } from '../../pipeline/mappings.js';
 import { modelFolder } from '../../pipeline/model-folder.js';
+import { checkModuleSets } from '../../pipeline/module-sets.js';
 import { describeLimit, limitsOf } from '../../pipeline/runtimes.js';
 import { quantizeSettings } from '../../pipeline/settings.js';
 import { loadRecipe } from '../../recipe/load.js';
@@ -62,6 +63,7 @@ export function inspectCommand(): Command {
       const recipe = await plannedRecipe(options, command);
       const checkpoint = openCheckpoint(await modelFolder({ kind: 'folder', path: model }));
       const plan = planModel(checkpoint, options.assume);
+      checkModuleSets(plan, recipe);
       const settings = quantizeSettings(recipe, checkpoint, options.assume);
       const wanted = options.target.length > 0 ? options.target : RUNTIMES;
       const runtimes = limitsOf(checkpoint, plan, settings).filter(({ runtime }) => wanted.includes(runtime));

@@ -8,6 +8,7 @@ import { CheckFailedError, formatLocation, InputError } from '../../errors.js';
 import { writeMix } from '../../mix/write.js';
 import { planModel } from '../../model/registry.js';
 import { modelFolder } from '../../pipeline/model-folder.js';
+import { checkModuleSets } from '../../pipeline/module-sets.js';
 import {
   compareOutput,
   runQuantization,
@@ -100,9 +101,10 @@ async function quantize(recipe: Recipe, options: QuantizeCommandOptions, progres
     onProgress: downloadProgress(progress),
   });
   const checkpoint = openCheckpoint(model);
+  const plan = planModel(checkpoint, options.assume);
+  checkModuleSets(plan, recipe.quantize);
   const settings = quantizeSettings(recipe.quantize, checkpoint, options.assume);
   const targets = options.target.length > 0 ? options.target : recipe.quantize.runtimes;
-  const plan = planModel(checkpoint, options.assume);
   for (const { message, location } of mappingNotes(plan, recipe.quantize.mappings ?? []))
     progress.note(`${formatLocation(location)}: ${message}`);
   for (const warning of checkRuntimes(targets, limitsOf(checkpoint, plan, settings))) progress.note(warning);
