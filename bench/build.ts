@@ -1,14 +1,16 @@
 /**
  * Throughput and memory of building a mix: a generated multilingual JSONL is read, identified, cleaned, rendered,
- * tokenized, cut and drawn from, and the mix is written; beside it the tokenizer alone on the same text and cores. Two
- * sizes, because memory must not grow with the input.
+ * tokenized, cut and drawn from, and the mix is written. Two sizes, because memory must not grow with the input.
  *
- *   npm run build && node --import tsx bench/build.ts [--megabytes 50,200] [--workers 2] [--model DIR]
+ * With --ratios, beside it, on the same text and cores: the library's tokenizer alone, the build with that tokenizer in
+ * it, and our tokenizer alone. Processor time is compared, as other work on the machine stretches the clock.
+ *
+ *   npm run build && node --import tsx bench/build.ts [--megabytes 50,200] [--workers 2] [--model DIR] [--ratios]
  */
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
@@ -22,14 +24,14 @@ const { values: flags } = parseArgs({
     megabytes: { type: 'string', default: '50,200' },
     workers: { type: 'string', default: String(availableParallelism()) },
     model: { type: 'string', default: 'test/models/polyglot-moe-18m' },
-    tokens: { type: 'string', default: '2000000' },
-    pool: { type: 'string', default: '1' },
+    tokens: { type: 'string', default: '500000' },
+    ratios: { type: 'boolean', default: false },
   },
 });
 const workers = Number(flags.workers);
 
-/** The tokenizer's rate is taken from one row of so many. */
-const ALONE_EVERY = 5;
+/** The library's tokenizer is measured on one row of so many. */
+const PLAIN_EVERY = 5;
 
 const rowSchema = z.object({
   language: z.string(),
@@ -92,56 +94,31 @@ async function writeCorpus(path: string, bytes: number): Promise<number> {
   return written;
 }
 
-interface Alone {
-  readonly megabytes: number;
-  readonly tokens: number;
-  /** Of all threads together. */
-  readonly cpuSeconds: number;
-  /** Of the slowest thread. */
-  readonly seconds: number;
-}
-
 const TOKENIZE = `
   const { parentPort, workerData } = require('node:worker_threads');
-  const { readFileSync } = require('node:fs');
   (async () => {
     const { loadTokenizer } = await import(workerData.module);
-    const { Tokenizer } = await import(workerData.library);
-    const library = workerData.plain ? new Tokenizer(JSON.parse(readFileSync(workerData.model + '/tokenizer.json', 'utf8')), {}) : null;
-    const ours = await loadTokenizer(workerData.model);
-    const encode = library === null ? (text) => ours.encode(text) : (text) => library.encode(text, { add_special_tokens: false }).ids;
+    const tokenizer = await loadTokenizer(workerData.model, workerData.plain);
     // A build of hundreds of megabytes is warm all but its first seconds, so what it is compared with is, too.
-    for (const text of workerData.warmUp) encode(text);
+    for (const text of workerData.warmUp) tokenizer.encode(text);
     parentPort.once('message', () => {
       let tokens = 0;
-      const started = performance.now();
-      for (const text of workerData.texts) tokens += encode(text).length;
-      parentPort.postMessage({ seconds: (performance.now() - started) / 1000, tokens });
+      for (const text of workerData.texts) tokens += tokenizer.encode(text).length;
+      parentPort.postMessage(tokens);
     });
     parentPort.postMessage('ready');
   })();`;
 
 /**
- * The tokenizer alone on a share of the same text, on as many threads. Loading it and warming up do not count.
- *
- * @param plain the library's tokenizer as it comes, without what src/text adds
+ * Megabytes of text that a tokenizer alone encodes in a second of processor time, on as many threads as the build. Loading
+ * it and warming up do not count.
  */
-async function tokenizeOnly(path: string, plain: boolean, lanes: number): Promise<Alone> {
-  const texts = (await readFile(path, 'utf8'))
-    .trim()
-    .split('\n')
-    .filter((_, index) => index % ALONE_EVERY === 0)
-    .map((line) =>
-      rowSchema
-        .parse(JSON.parse(line))
-        .messages.map(({ content, reasoning_content }) => `${reasoning_content ?? ''}${content ?? ''}`)
-        .join('\n'),
-    );
+async function tokenizerRate(texts: readonly string[], plain: boolean): Promise<number> {
+  const lanes = Math.max(workers, 1);
   const threads = Array.from({ length: lanes }, (_, lane) => {
     const own = texts.filter((__, index) => index % lanes === lane);
     const workerData = {
       module: new URL('../dist/text/load-tokenizer.js', import.meta.url).href,
-      library: import.meta.resolve('@huggingface/tokenizers'),
       plain,
       model: flags.model,
       warmUp: own.slice(0, Math.ceil(own.length / 5)),
@@ -151,21 +128,32 @@ async function tokenizeOnly(path: string, plain: boolean, lanes: number): Promis
   });
   await Promise.all(threads.map((thread) => once(thread, 'message')));
   const started = process.cpuUsage();
-  const results = await Promise.all(
+  await Promise.all(
     threads.map(async (thread) => {
       thread.postMessage('go');
-      const [result] = (await once(thread, 'message')) as [{ seconds: number; tokens: number }];
-      return result;
+      await once(thread, 'message');
     }),
   );
-  const cpu = process.cpuUsage(started);
+  const seconds = secondsSince(started);
   await Promise.all(threads.map((thread) => thread.terminate()));
-  return {
-    megabytes: texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0) / 1e6,
-    tokens: results.reduce((sum, { tokens }) => sum + tokens, 0),
-    cpuSeconds: (cpu.user + cpu.system) / 1e6,
-    seconds: Math.max(...results.map(({ seconds }) => seconds)),
-  };
+  return megabytesOf(texts) / seconds;
+}
+
+function secondsSince(started: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(started);
+  return (user + system) / 1e6;
+}
+
+function megabytesOf(texts: readonly string[]): number {
+  return texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0) / 1e6;
+}
+
+/** What a row says, as the tokenizer alone is given it. */
+function textOf(line: string): string {
+  return rowSchema
+    .parse(JSON.parse(line))
+    .messages.map(({ content, reasoning_content }) => `${reasoning_content ?? ''}${content ?? ''}`)
+    .join('\n');
 }
 
 const { buildMix } = await import('../dist/mix/build.js');
@@ -195,13 +183,14 @@ interface Built {
   readonly dropped: Readonly<Record<string, number>>;
 }
 
-async function build(path: string, output: string): Promise<Built> {
+async function build(path: string, output: string, plainTokenizer: boolean): Promise<Built> {
   const started = performance.now();
   const cpuStarted = process.cpuUsage();
   const shared = { modelVocabularySize: 16_384, sequenceLength: 2048, overflow: 'window' as const, clean: CLEAN };
   const plan = {
     ...shared,
     tokenizer: flags.model,
+    plainTokenizer,
     model: flags.model,
     templateFile: null,
     templateArguments: {},
@@ -209,13 +198,12 @@ async function build(path: string, output: string): Promise<Built> {
     date: null,
     contamination: null,
   };
-  const tokenizer = await loadTokenizer(flags.model);
+  const tokenizer = await loadTokenizer(flags.model, plainTokenizer);
   const generator = buildMix(readSource({ dataset: path }, { seed: 1 }), {
     ...shared,
     tokenizer,
     chatTemplate: await loadChatTemplate(flags.model),
     tokens: Number(flags.tokens),
-    pool: Number(flags.pool),
     sourceWeights: new Map(),
     languageWeights: new Map(),
     seed: 1,
@@ -232,12 +220,11 @@ async function build(path: string, output: string): Promise<Built> {
       await writeMix(output, next.value, tokenizer);
       peak = Math.max(peak, process.memoryUsage.rss());
       clearInterval(watch);
-      const cpu = process.cpuUsage(cpuStarted);
       return {
         rows,
         tokens,
         seconds: (performance.now() - started) / 1000,
-        cpuSeconds: (cpu.user + cpu.system) / 1e6,
+        cpuSeconds: secondsSince(cpuStarted),
         peak,
         dropped: next.value.manifest.sources[0]?.dropped ?? {},
       };
@@ -251,23 +238,33 @@ async function measure(megabytes: number): Promise<void> {
   try {
     const path = join(folder, 'corpus.jsonl');
     const bytes = await writeCorpus(path, megabytes * 1e6);
-    const built = await build(path, join(folder, 'mix'));
+    const built = await build(path, join(folder, 'mix'), false);
     console.log(
       `${(bytes / 1e6).toFixed(0)} MB, ${built.rows} rows, ${(built.tokens / 1e6).toFixed(1)} M tokens: ` +
-        `${built.seconds.toFixed(1)} s on ${workers} workers, ${built.cpuSeconds.toFixed(1)} s of processor time, ` +
-        `${(bytes / 1e6 / built.seconds).toFixed(2)} MB/s, peak resident ${(built.peak / 1e6).toFixed(0)} MB`,
+        `${built.seconds.toFixed(1)} s on ${workers} workers, ${(bytes / 1e6 / built.seconds).toFixed(1)} MB/s, ` +
+        `${built.cpuSeconds.toFixed(1)} s of processor time, peak resident ${(built.peak / 1e6).toFixed(0)} MB`,
       built.dropped,
     );
-    const lanes = Math.max(workers, 1);
-    for (const plain of [false, true]) {
-      const alone = await tokenizeOnly(path, plain, lanes);
-      const byClock = built.tokens / built.seconds / (alone.tokens / alone.seconds);
-      const byCpu = built.tokens / built.cpuSeconds / (alone.tokens / alone.cpuSeconds);
-      console.log(
-        `  ${plain ? '@huggingface/tokenizers as it comes' : 'the tokenizer alone'}: ${(alone.megabytes / alone.seconds).toFixed(2)} MB/s of text; ` +
-          `the build reaches ${(100 * byCpu).toFixed(0)} % of its tokens per second of processor time, ${(100 * byClock).toFixed(0)} % by the clock`,
-      );
-    }
+    if (!flags.ratios) return;
+    const lines = (await readFile(path, 'utf8')).trim().split('\n');
+    const all = lines.map(textOf);
+    const rate = megabytesOf(all) / built.cpuSeconds;
+    // A part is enough for the library's tokenizer: a tenth of the speed.
+    const part = lines.filter((_, index) => index % PLAIN_EVERY === 0);
+    const texts = part.map(textOf);
+    const smaller = join(folder, 'part.jsonl');
+    await writeFile(smaller, `${part.join('\n')}\n`);
+    const ours = await tokenizerRate(texts, false);
+    const library = await tokenizerRate(texts, true);
+    const plain = await build(smaller, join(folder, 'mix'), true);
+    const plainRate = megabytesOf(texts) / plain.cpuSeconds;
+    const percent = (share: number) => `${(100 * share).toFixed(0)} %`;
+    console.log(
+      `  megabytes of text in a second of processor time: the build ${rate.toFixed(2)}\n` +
+        `  @huggingface/tokenizers alone ${library.toFixed(2)}: the build reaches ${percent(rate / library)} of it\n` +
+        `  and with that tokenizer in the build as well ${plainRate.toFixed(2)}: ${percent(plainRate / library)}\n` +
+        `  our tokenizer alone ${ours.toFixed(2)}: the build reaches ${percent(rate / ours)}`,
+    );
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -9,6 +9,8 @@ import type { OverflowRule } from './windows.js';
 /** {@link PrepareOptions} as plain data, which a worker thread can be given. */
 export interface PreparePlan {
   readonly tokenizer: TokenizerSource;
+  /** See `loadTokenizer`. */
+  readonly plainTokenizer?: boolean;
   /** Model folder whose chat template is used; null where there is none. */
   readonly model: string | null;
   /** A template file in place of the model's own. */
@@ -28,7 +30,7 @@ export async function openPlan(plan: PreparePlan): Promise<(sample: Sample) => O
   const { contamination: lists } = plan;
   const prepare = createPreparer({
     ...plan,
-    tokenizer: await loadTokenizer(plan.tokenizer),
+    tokenizer: await loadTokenizer(plan.tokenizer, plan.plainTokenizer),
     chatTemplate: await loadChatTemplate(plan.model, plan.templateFile ?? undefined),
     contamination:
       lists === null || lists.lists.length === 0 ? null : await loadContaminationLists(lists.lists, lists.ngram),

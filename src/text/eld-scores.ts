@@ -1,11 +1,5 @@
+import { readFile } from 'node:fs/promises';
 import { createNgramCounter, createNgramTable, END, START, type NgramEntries } from './ngram-table.js';
-
-/** What eld keeps in files of its own, which its exports do not name. */
-interface EldTables {
-  readonly languages: Readonly<Record<string, string>>;
-  /** n-gram → language number → score above {@link BASE_SCORE}. */
-  readonly ngrams: Readonly<Record<string, Readonly<Record<string, number>>>>;
-}
 
 /** eld's constants: added to every stored score, and the score per n-gram at which a language is given one half. */
 const BASE_SCORE = 53;
@@ -132,32 +126,42 @@ function scoresOf(): Float64Array {
   return scores;
 }
 
+/**
+ * Reads eld's tables out of its files, which its exports do not name. The large one is read as text: as the module that it
+ * is, its 81,000 objects would stay in the memory of every thread.
+ */
 async function loadTables() {
   const main = import.meta.resolve('eld/small');
-  const load = async <T>(file: string): Promise<T> => (await import(new URL(file, main).href)) as T;
-  const { ngramsData } = await load<{ ngramsData: EldTables }>('../ngrams/small.js');
-  const { dictionary } = await load<{ dictionary: readonly string[] }>('../dictionary.js');
-  const patterns = await load<{ separators: RegExp }>('../regexPatterns.js');
+  const source = await readFile(new URL('../ngrams/small.js', main), 'utf8');
+  const { dictionary } = (await import(new URL('../dictionary.js', main).href)) as { dictionary: readonly string[] };
+  const patterns = (await import(new URL('../regexPatterns.js', main).href)) as { separators: RegExp };
+  const names = /languages:\{([^}]*)\}/u.exec(source)?.[1] ?? '';
   // eld writes a byte that is no letter of ASCII as some character of its own.
   const bytes = new Map(
     dictionary.flatMap((character, byte) => (character === ' ' ? [] : [[character, byte] as const])),
   );
   const entries: NgramEntries = { highs: [], lows: [], languages: [], values: [], distinct: 0 };
-  for (const [ngram, scores] of Object.entries(ngramsData.ngrams)) {
+  // n-gram → language number → score above BASE_SCORE: ' abc':{0:12,7:30},defg:{3:4}
+  const ngrams = /(?:'((?:[^'\\]|\\.)+)'|([^\s'{},:]+)):\{([\d:,]+)\}/gu;
+  ngrams.lastIndex = source.indexOf('ngrams:{') + 'ngrams:{'.length;
+  for (let match = ngrams.exec(source); match !== null; match = ngrams.exec(source)) {
+    const [, quoted, bare = '', scores = ''] = match;
+    const ngram = quoted?.replaceAll('\\', '') ?? bare;
     const inner = ngram.trim();
     const high = Array.from(inner).reduce((packed, character) => (packed << 8) | (bytes.get(character) ?? 0), 0);
     const low = inner.length | (ngram.startsWith(' ') ? STARTS : 0) | (ngram.endsWith(' ') ? ENDS : 0);
     entries.distinct++;
-    for (const [language, score] of Object.entries(scores)) {
+    for (const pair of scores.split(',')) {
+      const [language, score] = pair.split(':');
       entries.highs.push(high);
       entries.lows.push(low);
       entries.languages.push(Number(language));
-      entries.values.push(score + BASE_SCORE);
+      entries.values.push(Number(score) + BASE_SCORE);
     }
   }
   return {
     table: createNgramTable(entries),
-    languages: Object.values(ngramsData.languages),
+    languages: Array.from(names.matchAll(/'(\w+)'/gu), ([, name = '']) => name),
     separators: patterns.separators,
   };
 }

@@ -11,17 +11,18 @@ import type { Tokenizer } from './tokenizer.js';
  * A tokenizer from the text of `tokenizer.json`, run by `@huggingface/tokenizers`.
  *
  * @param config the parsed `tokenizer_config.json`, empty where there is none
+ * @param plain leaves everything to the library
  * @throws InputError naming every feature that would give other ids than the Rust implementation
  */
-export function tokenizerFromJson(text: string, config: JsonRecord, path: string): Tokenizer {
+export function tokenizerFromJson(text: string, config: JsonRecord, path: string, plain = false): Tokenizer {
   const parsed = parseJsonObject(text, path);
   const unsupported = unsupportedTokenizerFeatures(parsed);
   if (unsupported.length > 0) {
     throw new InputError(`Cannot reproduce the tokenizer "${path}" exactly: it uses ${unsupported.join('; ')}`);
   }
   const inner = construct(parsed, config, path);
-  speedUpMerges(inner);
-  const fastEncode = createFastEncode(inner, config);
+  if (!plain) speedUpMerges(inner);
+  const fastEncode = plain ? null : createFastEncode(inner, config);
   const around = fastEncode === null ? null : specialsAround(inner);
   const specialTokens = new Map<string, number>();
   for (const [id, token] of inner.get_added_tokens_decoder()) specialTokens.set(token.content, id);
