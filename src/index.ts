@@ -24,7 +24,13 @@ export { chooseTargets, type Targets } from './awq/targets.js';
 export type { QuantizedLinear, Scheme } from './awq/scheme.js';
 
 export type { Coverage } from './coverage/coverage.js';
+export { suggestFixes, type FixList, type FixOptions } from './coverage/fix-list.js';
+export { coverageStability, type Stability } from './coverage/stability.js';
 export { auditSequences, type AuditOptions, type AuditResult } from './pipeline/audit.js';
+export { auditPrefixes, type PrefixAuditOptions } from './pipeline/audit-prefix.js';
+export { balanceMix, type BalancedMix, type BalanceMixOptions } from './pipeline/balance.js';
+export { importCoverage } from './pipeline/import-coverage.js';
+export { countRouting, type CountOptions } from './pipeline/routing-counts.js';
 export { buildFromRecipe } from './pipeline/mix.js';
 export {
   compareOutput,
