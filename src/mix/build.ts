@@ -7,6 +7,7 @@ import { createManifest, type BuildManifest } from './manifest.js';
 import { checkRequired, isRequired, type MustInclude } from './must-include.js';
 import type { PreparePlan } from './prepare-plan.js';
 import { prepareInWorkers, weightOf, type Prepared } from './prepare-pool.js';
+import { createRemarks, type RowRemark, type SkippedRow } from './remarks.js';
 import { attempt, createPreparer, type Outcome, type PreparedSample, type PrepareOptions } from './prepare.js';
 import { selectSequences, shareTargets, type QuotaReport, type Quotas } from './select.js';
 import type { Mix, Sequence } from './sequence.js';
@@ -22,8 +23,10 @@ export interface BuildOptions extends PrepareOptions, Quotas {
   readonly pool?: number;
   /** Rows that are in the mix whatever the draw. */
   readonly mustInclude?: MustInclude;
-  /** A row the template refuses: end the build (`fail`), or count it (`skip`). */
-  readonly onTemplateError?: 'fail' | 'skip';
+  /** Sources whose rows the template may refuse: they are counted. A refused row of any other ends the build. */
+  readonly skipTemplateErrorsOf?: ReadonlySet<string>;
+  /** Rows that were passed over while the samples were read; filled by whoever reads them, emptied here. */
+  readonly skipped?: SkippedRow[];
   /**
    * Worker threads, what each loads, and the characters that this thread prepares before it starts them. All in this
    * thread when absent. The mix is the same.
@@ -55,6 +58,8 @@ export interface BuiltMix extends Mix {
   /** All sequences that could have been chosen, the chosen ones among them, in the order of the draw. */
   readonly pool: readonly Sequence[];
   readonly quotas: readonly QuotaReport[];
+  /** What became of rows one by one, where there is more to say than that they were not drawn. */
+  readonly remarks: readonly RowRemark[];
   /** The same build with other sequences chosen from the pool, its reports counted anew. */
   readonly withSequences: (sequences: readonly Sequence[]) => BuiltMix;
 }
@@ -81,16 +86,30 @@ export async function* buildMix(
   const { workers, mustInclude = new Map() } = options;
   const found = new Map<string, Set<string>>();
   const prepared = workers === undefined ? prepareHere(samples, options) : prepareWithHelp(samples, options, workers);
+  const remarks = createRemarks();
+  const { skipped = [] } = options;
+  const tellSkipped = (samplesBefore: number) => {
+    while ((skipped[0]?.after ?? Number.POSITIVE_INFINITY) <= samplesBefore) {
+      const { source = '', place: row = '', reason: detail = '' } = skipped.shift() ?? {};
+      read++;
+      tally.row(source, null, null);
+      tally.drop(source, 'unreadable');
+      remarks.add({ source, row, fate: 'skipped', reason: 'unreadable', detail });
+    }
+  };
+  let samplesSeen = 0;
   let read = 0;
   let tokens = 0;
   for await (const { sample, outcome } of prepared) {
     options.signal?.throwIfAborted();
+    tellSkipped(samplesSeen++);
     const { source, recordId, revision, license } = sample.origin;
     tally.row(source, revision, license);
     read++;
-    const { drop, report, kept } = judge(outcome, options, clean, duplicates);
+    const { drop, report, kept, measured } = judge(sample, outcome, options, clean, duplicates);
     for (const { reason, detail } of report) {
       tally.flaw(source, reason);
+      remarks.add({ source, row: recordId, fate: 'kept', reason, detail });
       yield { type: 'kept', source, recordId, reason, detail };
     }
     if (drop !== null) {
@@ -98,10 +117,11 @@ export async function* buildMix(
         throw new InputError(`Cannot include "${recordId}" of "${source}": ${drop.reason} (${drop.detail})`);
       }
       tally.drop(source, drop.reason);
+      remarks.add({ source, row: recordId, fate: 'dropped', ...drop });
       yield { type: 'dropped', source, recordId, reason: drop.reason, detail: drop.detail };
     }
+    if (measured !== null) tally.prepared(measured, sample);
     if (kept !== null) {
-      tally.prepared(kept, sample);
       tokens += kept.length;
       const length = kept.sequences.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
       const language = kept.sequences[0]?.language ?? 'und';
@@ -118,6 +138,7 @@ export async function* buildMix(
     }
     if (read % PROGRESS_ROWS === 0) yield { type: 'progress', read, tokens };
   }
+  tellSkipped(samplesSeen);
   yield { type: 'progress', read, tokens };
   checkRequired(mustInclude, found);
   const strata = pool.strata();
@@ -128,6 +149,7 @@ export async function* buildMix(
     tally,
     quotas: selection.quotas,
     uncompared: duplicates.forgotten,
+    remarks: remarks.remarks,
     pool: strata.flatMap(({ candidates }) => candidates.flatMap(({ sequences }) => sequences)),
   });
   yield { type: 'selected', sequences: built.sequences.length, tokens: built.manifest.tokens, quotas: built.quotas };
@@ -179,18 +201,28 @@ interface Verdict {
   readonly drop: Remark | null;
   readonly report: readonly Remark[];
   readonly kept: PreparedSample | null;
+  /** What is counted at its length, whether it is kept or too long to be. */
+  readonly measured: PreparedSample | null;
 }
 
-function judge(outcome: Outcome, options: BuildOptions, clean: CleanOptions, duplicates: DuplicateIndex): Verdict {
+function judge(
+  { origin }: Sample,
+  outcome: Outcome,
+  options: BuildOptions,
+  clean: CleanOptions,
+  duplicates: DuplicateIndex,
+): Verdict {
   if (outcome.kind === 'refused') {
-    if (options.onTemplateError !== 'skip') throw new InputError(outcome.message);
+    if (options.skipTemplateErrorsOf?.has(origin.source) !== true) throw new InputError(outcome.message);
     return dropped('template_error', outcome.message);
   }
   const { prepared } = outcome;
   if (prepared.length === 0) return dropped('empty', 'no tokens');
   const { sequenceLength, overflow } = options;
-  if (prepared.sequences.length === 0)
-    return dropped('too_long', `${prepared.length} tokens, over ${sequenceLength}, and overflow is "${overflow}"`);
+  if (prepared.sequences.length === 0) {
+    const detail = `${prepared.length} tokens, over ${sequenceLength}, and overflow is "${overflow}"`;
+    return { ...dropped('too_long', detail), measured: prepared };
+  }
   const flaw = prepared.findings.find(({ gate }) => gate === 'drop');
   if (flaw !== undefined) return dropped(flaw.flaw, flaw.detail);
   const report: Remark[] = prepared.findings.map((finding) => ({ reason: finding.flaw, detail: finding.detail }));
@@ -207,11 +239,11 @@ function judge(outcome: Outcome, options: BuildOptions, clean: CleanOptions, dup
     if (gate === 'drop') return dropped(reason, detail);
     if (gate === 'report') report.push({ reason, detail });
   }
-  return { drop: null, report, kept: prepared };
+  return { drop: null, report, kept: prepared, measured: prepared };
 }
 
 function dropped(reason: DropReason, detail: string): Verdict {
-  return { drop: { reason, detail }, report: [], kept: null };
+  return { drop: { reason, detail }, report: [], kept: null, measured: null };
 }
 
 interface BuildState {
@@ -219,6 +251,7 @@ interface BuildState {
   readonly tally: Tally;
   readonly quotas: readonly QuotaReport[];
   readonly uncompared: number;
+  readonly remarks: readonly RowRemark[];
   readonly pool: readonly Sequence[];
 }
 
@@ -227,6 +260,7 @@ function describe(sequences: readonly Sequence[], state: BuildState): BuiltMix {
     sequences,
     pool: state.pool,
     quotas: state.quotas,
+    remarks: state.remarks,
     manifest: createManifest(sequences, state.options, state.tally, state),
     withSequences: (chosen) => describe(chosen, state),
   };

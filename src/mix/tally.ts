@@ -7,6 +7,8 @@ import { OVERFLOW_RULES, type OverflowRule } from './windows.js';
 
 /** Why a row that was read is not in the mix. */
 export type DropReason =
+  /** No schema could take it. */
+  | 'unreadable'
   | 'empty'
   | 'template_error'
   | 'too_long'

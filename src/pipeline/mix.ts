@@ -6,6 +6,7 @@ import type { SourceEvent } from '../data/source-spec.js';
 import { buildMix, type BuildEvent, type BuiltMix } from '../mix/build.js';
 import type { MustInclude } from '../mix/must-include.js';
 import { loadContaminationLists, type ContaminationLists } from '../mix/contamination.js';
+import type { SkippedRow } from '../mix/remarks.js';
 import { parseModelConfig } from '../model/config.js';
 import { applyFormatter } from '../recipe/formatter.js';
 import type { MixRecipe, SourceRecipe } from '../recipe/recipe.js';
@@ -44,31 +45,42 @@ export async function* buildFromRecipe(
   const tokenizer = await loadTokenizer(recipe.tokenizer !== null ? { encoding: recipe.tokenizer } : model!);
   const chatTemplate = await loadChatTemplate(model, recipe.chatTemplate ?? undefined);
   const queue: SourceEvent[] = [];
-  const build = buildMix(
-    readSources(recipe, (event) => queue.push(event), signal),
-    {
-      tokenizer,
-      chatTemplate,
-      modelVocabularySize,
-      sequenceLength: recipe.sequenceLength,
-      overflow: recipe.overflow,
-      clean: cleanOptions(recipe.clean),
-      contamination: await contaminationLists(recipe),
-      templateArguments: recipe.templateArguments,
-      ...(recipe.template === null ? {} : { template: recipe.template }),
-      ...(recipe.templateDate === null ? {} : { date: recipe.templateDate }),
-      seed: recipe.seed,
-      version: VERSION,
-      wanted: new Map(recipe.sources.map(({ name, samples }) => [name, samples])),
-      tokens: recipe.tokens,
-      sourceWeights: new Map(recipe.sources.map(({ name, weight }) => [name, weight])),
-      languageWeights: recipe.languages,
-      pool,
-      ...(mustInclude === undefined ? {} : { mustInclude }),
-      ...(workers > 1 ? { workers: { count: workers, plan: preparePlan(recipe, model, modelVocabularySize) } } : {}),
-      ...(signal === undefined ? {} : { signal }),
-    },
-  );
+  const skipped: SkippedRow[] = [];
+  let samplesRead = 0;
+  const onEvent = (event: SourceEvent) => {
+    queue.push(event);
+    if (event.type === 'skipped') skipped.push({ ...event, after: samplesRead });
+  };
+  const samples = async function* () {
+    for await (const sample of readSources(recipe, onEvent, signal)) {
+      yield sample;
+      samplesRead++;
+    }
+  };
+  const build = buildMix(samples(), {
+    skipped,
+    skipTemplateErrorsOf: new Set(recipe.sources.flatMap(({ name, onError }) => (onError === 'skip' ? [name] : []))),
+    tokenizer,
+    chatTemplate,
+    modelVocabularySize,
+    sequenceLength: recipe.sequenceLength,
+    overflow: recipe.overflow,
+    clean: cleanOptions(recipe.clean),
+    contamination: await contaminationLists(recipe),
+    templateArguments: recipe.templateArguments,
+    ...(recipe.template === null ? {} : { template: recipe.template }),
+    ...(recipe.templateDate === null ? {} : { date: recipe.templateDate }),
+    seed: recipe.seed,
+    version: VERSION,
+    wanted: new Map(recipe.sources.map(({ name, samples }) => [name, samples])),
+    tokens: recipe.tokens,
+    sourceWeights: new Map(recipe.sources.map(({ name, weight }) => [name, weight])),
+    languageWeights: recipe.languages,
+    pool,
+    ...(mustInclude === undefined ? {} : { mustInclude }),
+    ...(workers > 1 ? { workers: { count: workers, plan: preparePlan(recipe, model, modelVocabularySize) } } : {}),
+    ...(signal === undefined ? {} : { signal }),
+  });
   for (;;) {
     const next = await build.next();
     yield* queue.splice(0);
@@ -77,9 +89,12 @@ export async function* buildFromRecipe(
   }
 }
 
+/** One thread reads for the others and cannot feed more of them; each holds a tokenizer of its own. */
+const MOST_WORKERS = 8;
+
 /** The built-in sets are rendered faster than a second tokenizer is loaded. */
 function workersFor({ sources }: MixRecipe): number {
-  return sources.every(({ kind }) => kind === 'builtin') ? 1 : availableParallelism();
+  return sources.every(({ kind }) => kind === 'builtin') ? 1 : Math.min(availableParallelism(), MOST_WORKERS);
 }
 
 function contaminationLists({ clean }: MixRecipe): Promise<ContaminationLists> | null {

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -8,6 +7,7 @@ import type { Message, Sample } from '../../src/data/sample.js';
 import { readSource } from '../../src/data/read-source.js';
 import { buildMix, type BuildEvent, type BuildOptions, type BuiltMix } from '../../src/mix/build.js';
 import { NO_CLEANING, type CleanOptions } from '../../src/mix/clean.js';
+import type { SkippedRow } from '../../src/mix/remarks.js';
 import { holdsTokenIds, readMix } from '../../src/mix/read.js';
 import { writeMix } from '../../src/mix/write.js';
 import { loadChatTemplate } from '../../src/text/chat-template.js';
@@ -68,6 +68,16 @@ async function* rows(...all: readonly (readonly Message[])[]): AsyncGenerator<Sa
     };
   }
 }
+/** A template that wants something said. */
+async function refusing(): Promise<string> {
+  const path = join(folder, 'refusing.jinja');
+  await writeFile(
+    path,
+    "{% if not messages %}{{ raise_exception('nothing was said') }}{% endif %}{% for m in messages %}{{ m.content }}{% endfor %}",
+  );
+  return path;
+}
+
 const said = (text: string): Message[] => [
   { role: 'user', content: 'Tell me.' },
   { role: 'assistant', content: text },
@@ -96,7 +106,7 @@ describe('buildMix()', () => {
         said(`Use ${['AKIA', 'Q4TZ7KXN2VWM6RJP'].join('')} for that.`),
         [],
       ),
-      { onTemplateError: 'skip', tokens: null },
+      { skipTemplateErrorsOf: new Set(['s']), tokens: null },
     );
     const [report] = mix.manifest.sources;
     expect(report).toMatchObject({ source: 's', revision: 'r1', license: 'MIT', read: 7, kept: 2 });
@@ -108,6 +118,33 @@ describe('buildMix()', () => {
       empty: 1,
     });
     expect(events.filter(({ type }) => type === 'dropped')).toHaveLength(5);
+  });
+
+  it('counts rows that were passed over while reading, and those that the template of a lenient source refuses', async () => {
+    const skipped: SkippedRow[] = [];
+    async function* reading(): AsyncGenerator<Sample> {
+      skipped.push({ source: 's', place: 'a.jsonl:1', reason: 'no JSON', after: 0 });
+      yield* rows(said('The ferry leaves at nine, and nobody sails hungry.'), []);
+      skipped.push({ source: 's', place: 'a.jsonl:4', reason: 'no role', after: 2 });
+    }
+    const chatTemplate = await loadChatTemplate(MODEL, await refusing());
+    const lenient = { skipped, skipTemplateErrorsOf: new Set(['s']), chatTemplate, tokens: null };
+    const { mix } = await build(reading(), lenient);
+    expect(mix.manifest.sources[0]).toMatchObject({ read: 4, kept: 1, dropped: { unreadable: 2, template_error: 1 } });
+    expect(mix.remarks).toEqual([
+      { source: 's', row: 'a.jsonl:1', fate: 'skipped', reason: 'unreadable', detail: 'no JSON' },
+      {
+        source: 's',
+        row: '1',
+        fate: 'dropped',
+        reason: 'template_error',
+        detail: expect.stringContaining('Cannot render row "1" of "s"'),
+      },
+      { source: 's', row: 'a.jsonl:4', fate: 'skipped', reason: 'unreadable', detail: 'no role' },
+    ]);
+    await expect(build(reading(), { chatTemplate, skipTemplateErrorsOf: new Set(['t']) })).rejects.toThrow(
+      'Cannot render row "1" of "s"',
+    );
   });
 
   it('says what a budget did not draw', async () => {
@@ -154,6 +191,9 @@ describe('buildMix()', () => {
       tokens: null,
     });
     expect(mix.manifest.sources[0]?.dropped).toEqual({ too_long: 1 });
+    expect(mix.manifest.lengths).toMatchObject({ samples: 2, overLength: 1, droppedByAutoAwq: 1 });
+    expect(mix.manifest.lengths.overflowCost.drop).toBe(mix.manifest.lengths.max);
+    expect(mix.manifest.stages.kept.assistant).toBeLessThan(mix.manifest.stages.rendered.assistant);
     const { mix: windowed } = await build(rows(long), { tokens: null });
     expect(windowed.manifest.lengths.overflowCost.window).toBe(0);
     expect(windowed.manifest.lengths.overflowCost.drop).toBe(windowed.manifest.tokens);
@@ -216,6 +256,7 @@ describe('writeMix()', () => {
       'dataset_info.json',
       'manifest.json',
       'mix.parquet',
+      'remarks.jsonl',
       'state.json',
     ]);
     expect(a).toEqual(b);
@@ -228,42 +269,6 @@ describe('writeMix()', () => {
     const back = await readMix(join(folder, 'back'));
     expect(back.sequences).toEqual(mix.sequences);
     expect(back.manifest).toEqual(JSON.parse(JSON.stringify(mix.manifest)));
-  });
-
-  it('opens with Python datasets.load_from_disk', { timeout: 60_000 }, async ({ skip }) => {
-    const python = process.env['EVENKEEL_PYTHON'] ?? 'python3';
-    try {
-      execFileSync(python, ['-c', 'from datasets import load_from_disk'], { stdio: 'ignore', cwd: folder });
-    } catch {
-      skip('no Python with the datasets package; set EVENKEEL_PYTHON');
-    }
-    // Beside this repository's datasets/ Python would import that.
-    const { mix } = await build(builtin());
-    await writeMix(join(folder, 'python'), mix, options.tokenizer);
-    const code = `import datasets, json, sys
-rows = datasets.load_from_disk(sys.argv[1])
-print(json.dumps({'names': rows.column_names, 'ids': rows['input_ids'][:], 'text': rows['text'][:], 'revision': rows['revision'][:], 'window': rows['window'][:]}))`;
-    const output: unknown = JSON.parse(
-      execFileSync(python, ['-c', code, join(folder, 'python')], { maxBuffer: 2 ** 28, cwd: folder }).toString(),
-    );
-    expect(output).toEqual({
-      names: [
-        'input_ids',
-        'channels',
-        'text',
-        'language',
-        'category',
-        'source',
-        'revision',
-        'license',
-        'record_id',
-        'window',
-      ],
-      ids: mix.sequences.map(({ inputIds }) => [...inputIds]),
-      text: mix.sequences.map(({ inputIds }) => options.tokenizer.decode(inputIds)),
-      revision: mix.sequences.map(({ revision }) => revision),
-      window: mix.sequences.map(({ window }) => window),
-    });
   });
 });
 

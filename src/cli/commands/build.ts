@@ -19,6 +19,7 @@ import { documentText, writeReport } from '../written.js';
 import { loadRecipe } from '../../recipe/load.js';
 import type { BalanceRecipe, MixRecipe, Recipe } from '../../recipe/recipe.js';
 import { interruption } from '../exit.js';
+import { describeMix } from '../describe-mix.js';
 import { collect, print, printJson, progressOf } from '../options.js';
 import { downloadProgress, type Progress } from '../progress.js';
 
@@ -153,20 +154,4 @@ function describeBalance({ coverage, balance }: BalancedMix): string[] {
     ...(balance === null ? [] : balanceSentences(balance)),
     ...(coverage === null ? [] : [`${coverage.verdict === 'pass' ? 'PASS' : 'FAIL'}  ${verdictSentence(coverage)}`]),
   ];
-}
-
-/** What became of every source's rows. */
-export function describeMix({ manifest, sequences }: BuiltMix, folder: string): string {
-  const lines = manifest.sources.map(({ source, wanted, read, kept, tokens, dropped }) => {
-    const reasons = Object.entries(dropped)
-      .filter(([, rows]) => rows > 0)
-      .map(([reason, rows]) => `${rows} ${reason}`);
-    const asked = wanted === 'all' || wanted === null ? '' : ` of ${wanted} wanted`;
-    return `  ${source}: ${kept} of ${read} rows kept${asked}, ${tokens.toLocaleString('en-US')} tokens${reasons.length === 0 ? '' : `; dropped: ${reasons.join(', ')}`}`;
-  });
-  return [
-    `Mix: ${sequences.length} sequences, ${manifest.tokens.toLocaleString('en-US')} tokens`,
-    ...lines,
-    `Written to ${join(folder, 'mix.parquet')}`,
-  ].join('\n');
 }

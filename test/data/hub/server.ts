@@ -122,7 +122,10 @@ async function handle(request: IncomingMessage, response: ServerResponse, state:
   if (api?.[3] === 'tree') return sendTree(response, files, url);
   const bytes = files[decodeURIComponent(resolve?.[4] ?? '')];
   if (bytes === undefined) return send(response, 404, '', { 'x-error-code': 'EntryNotFound' });
-  if (bytes.length < LFS_BYTES) return sendBytes(request, response, bytes, `"${gitSha1(bytes)}"`);
+  if (bytes.length < LFS_BYTES) {
+    response.setHeader('x-repo-commit', sha);
+    return sendBytes(request, response, bytes, `"${gitSha1(bytes)}"`);
+  }
   state.objects.set(sha256(bytes), bytes);
   response.writeHead(302, {
     location: `${state.endpoint.replace('127.0.0.1', 'localhost')}/cdn/${sha256(bytes)}?signature=1`,
