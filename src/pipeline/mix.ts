@@ -51,13 +51,13 @@ export async function* buildFromRecipe(
     queue.push(event);
     if (event.type === 'skipped') skipped.push({ ...event, after: samplesRead });
   };
-  const samples = async function* () {
+  const counted = async function* () {
     for await (const sample of readSources(recipe, onEvent, signal)) {
       yield sample;
       samplesRead++;
     }
   };
-  const build = buildMix(samples(), {
+  const build = buildMix(counted(), {
     skipped,
     skipTemplateErrorsOf: new Set(recipe.sources.flatMap(({ name, onError }) => (onError === 'skip' ? [name] : []))),
     tokenizer,
