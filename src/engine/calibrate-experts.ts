@@ -13,14 +13,14 @@ import {
   shrink,
   smoothGram,
 } from '../awq/statistics.js';
-import type { ExpertPlan } from '../model/plan.js';
+import type { ExpertPlan, MoePlan } from '../model/plan.js';
 import { noEnergy } from './language-sample.js';
-import { loadExpert } from '../runtime/expert-runner.js';
+import { loadExpert, type LoadedExpert } from '../runtime/expert-runner.js';
 import { openRowStore } from '../runtime/row-store.js';
 import type { TapSums } from '../runtime/tap-sums.js';
 import type { Handled } from '../runtime/workers.js';
 import { moeOf } from './forward-lane.js';
-import { addTo, forcedRows, gramOfRows, routedRows, weightedRows, type RoutedRows } from './routed-rows.js';
+import { addTo, forcedRows, routedRows, type RoutedRows } from './routed-rows.js';
 import { DOWN_SEARCH_ROWS, GRAM_SEARCH_WIDTH, KEPT_GRAM_BYTES } from './search-limits.js';
 import type { CalibrationJobs, ExpertResult, LinearResult } from './quantize-jobs.js';
 import { addLosses, quantizeLinear, schemeOf, transferOf, weightOf, type QuantizeLane } from './quantize-lane.js';
@@ -65,8 +65,8 @@ export async function calibrateExperts(
     const inner = shrunkSums(own?.inner ?? null, tokens, forced, job.sample.length, settings.shrinkage);
     const down = await calibrateDown(lane, plan, downEdges.has(plan.down), inner);
     if (job.candidates.length > 0) {
-      const seen = moe.weightOn === 'input' ? weightedRows(rows, rows.routing) : rows;
-      const statistics = await gateUpStatistics(lane, seen, own?.input ?? null, job.layerGram, forcedInput);
+      const sums = own?.input ?? null;
+      const statistics = await gateUpStatistics(lane, { moe, expert, rows, input: sums }, job.layerGram, forcedInput);
       if (statistics !== null) addLosses(losses, await gateUpLosses(lane, plan, statistics, tokens, job));
     }
     lane.kept.set(e, { downScales: down.scales, inputSum: own?.input?.gram ?? null });
@@ -155,11 +155,18 @@ async function calibrateDown(
   };
 }
 
+interface ExpertInput {
+  readonly moe: MoePlan;
+  readonly expert: LoadedExpert;
+  readonly rows: RoutedRows;
+  /** Sums over the rows, where they were kept. */
+  readonly input: TapSums | null;
+}
+
 /** The inputs of gate and up as the search needs them: the shrunk Gram when narrow, else rows that stand for it. */
 async function gateUpStatistics(
   { model, settings }: QuantizeLane,
-  rows: RoutedRows,
-  own: TapSums | null,
+  { moe, expert, rows, input }: ExpertInput,
   layerGram: Float32Array,
   forced: RoutedRows,
 ): Promise<InputStatistics | null> {
@@ -167,13 +174,13 @@ async function gateUpStatistics(
   const tokens = rows.tokens.length;
   const kappa = settings.shrinkage;
   if (width <= GRAM_SEARCH_WIDTH) {
-    const sum = own?.gram ?? (await gramOfRows(rows, tokens, width, model.scratch));
-    const gram = shrink(sum, tokens, layerGram, kappa, model.scratch.floats('gate-gram', width * width));
+    const sum = input ?? (await expert.run(rows, { input: true, inner: false }, {})).input!;
+    const gram = shrink(sum.gram, tokens, layerGram, kappa, model.scratch.floats('gate-gram', width * width));
     return gram === null ? null : { kind: 'gram', gram };
   }
   if (tokens === 0 && kappa === 0) return null;
   const ownShare = kappa === Infinity ? 0 : tokens / (tokens + kappa);
-  const parts = [sketchRows(rows, ownShare), sketchRows(forced, 1 - ownShare)];
+  const parts = [sketchRows(rows, moe.weightOn, ownShare), sketchRows(forced, moe.weightOn, 1 - ownShare)];
   const count = parts.reduce((sum, part) => sum + part.length, 0) / width;
   const sketch = new Float32Array(count * width);
   sketch.set(parts[0]!);
@@ -231,9 +238,9 @@ export async function quantizeExperts(
     let sum = inputSum;
     const tokens = job.assignments.offsets[e + 1]! - job.assignments.offsets[e]!;
     if (sum === null && tokens > 0) {
-      const rows = routedRows(input, moe.topK, e, job);
-      const seen = moe.weightOn === 'input' ? weightedRows(rows, rows.routing) : rows;
-      sum = await gramOfRows(seen, tokens, model.plan.hiddenSize, model.scratch);
+      const expert = loadExpert(moe, e, model.reader, model);
+      const sums = await expert.run(routedRows(input, moe.topK, e, job), { input: true, inner: false }, {});
+      sum = sums.input!.gram;
     }
     sum ??= new Float32Array(job.layerGram.length);
     const gram = shrink(sum, tokens, job.layerGram, settings.shrinkage, sum);

@@ -50,7 +50,6 @@ export interface DriftJobs {
       readonly drift: Float32Array;
       readonly scales: Float32Array | null;
       readonly accumulator: RowStoreDescriptor;
-      readonly forced: Int32Array;
       readonly sample: LanguageSample;
     };
     result: {
@@ -78,6 +77,10 @@ export interface DriftJobs {
       readonly experts: readonly number[];
       readonly residual: RowStoreDescriptor;
       readonly accumulator: RowStoreDescriptor;
+      /** What gate and up were smoothed by. */
+      readonly scales: Float32Array | null;
+      /** Tokens that every expert sees for its layer-wide statistics. */
+      readonly forced: Int32Array;
     };
     result: readonly {
       readonly expert: number;

@@ -117,7 +117,6 @@ export async function quantizeDriftingExperts(
         drift: mean.drift,
         scales,
         accumulator: follower.accumulators[lane]!,
-        forced: evenSample(tokens, FORCED_SAMPLE),
         sample,
       }),
     ),
@@ -145,6 +144,8 @@ export async function quantizeDriftingExperts(
         experts,
         residual,
         accumulator: follower.accumulators[lane]!,
+        scales,
+        forced: evenSample(tokens, FORCED_SAMPLE),
       }),
     ),
   );

@@ -5,18 +5,20 @@ import { scaleRows, type RoutedRows } from './routed-rows.js';
 import { SKETCH_ROWS } from './search-limits.js';
 import type { CalibrationJobs } from './quantize-jobs.js';
 
-/** Evenly spaced rows, scaled so that SᵀS ≈ share · mean xxᵀ. */
-export function sketchRows(rows: RoutedRows, share: number): Float32Array {
-  const total = rows.routing.length;
+/** Evenly spaced rows as gate and up see them, scaled so that SᵀS ≈ share · mean xxᵀ. */
+export function sketchRows(rows: RoutedRows, weightOn: MoePlan['weightOn'], share: number): Float32Array {
+  const { routing, width } = rows;
+  const total = routing.length;
   if (total === 0 || share === 0) return new Float32Array(0);
   const count = Math.min(total, SKETCH_ROWS);
   const factor = Math.sqrt(share / count);
-  const sketch = new Float32Array(count * rows.width);
-  rows.pick(
-    Int32Array.from({ length: count }, (_, row) => Math.floor(((row + 0.5) * total) / count)),
-    sketch,
+  const positions = Int32Array.from({ length: count }, (_, row) => Math.floor(((row + 0.5) * total) / count));
+  const sketch = new Float32Array(count * width);
+  rows.pick(positions, sketch);
+  const factors = Float32Array.from(positions, (position) =>
+    weightOn === 'input' ? factor * routing[position]! : factor,
   );
-  for (let i = 0; i < sketch.length; i++) sketch[i]! *= factor;
+  scaleRows(sketch, width, factors);
   return sketch;
 }
 

@@ -42,6 +42,15 @@ export interface LayerRouting {
   readonly batch: RoutingBatch;
 }
 
+/**
+ * A second stream over the same tokens. Streams take turns in a layer's experts, and accumulators are left cleared, so
+ * one set of them serves both.
+ */
+export function createFollower(plan: ModelPlan, { layout, accumulators }: PassState, spill?: SpillPath): PassState {
+  const follower: SpillPath = (name) => spill?.(`follower-${name}`) ?? null;
+  return { ...createPassState(plan, layout, 0, follower), accumulators };
+}
+
 /** Where a row store goes: null keeps it in memory. */
 export type SpillPath = (name: string) => string | null;
 

@@ -9,6 +9,8 @@ import { wantedTaps } from './quantize-layer.js';
 const PROCESS_BYTES = 150 * 2 ** 20;
 const LANE_BYTES = 100 * 2 ** 20;
 const F32 = 4;
+/** Values per hidden channel of what an expert's rows are run in: inputs, sums, outputs and gates of 1,024 rows. */
+const PART_VALUES = 4 * 1024;
 
 export interface MemoryInput {
   readonly tokens: number;
@@ -41,7 +43,7 @@ export function memoryEstimate(plan: ModelPlan, targets: Targets | null, input: 
   return {
     workingBytes: PROCESS_BYTES + lanes * (LANE_BYTES + perLane),
     storeBytes: tokens * plan.hiddenSize * F32,
-    stores: streams * (moe ? 2 + lanes : 1),
+    stores: moe ? 2 * streams + lanes : streams,
   };
 }
 
@@ -73,8 +75,9 @@ function expertBytes({ hiddenSize }: ModelPlan, { feedForward }: LayerPlan, inpu
   // The busiest expert seldom has more than four times its share.
   const routed = Math.min(tokens, (4 * tokens * feedForward.topK) / feedForward.experts.length);
   const grams = Math.ceil(feedForward.experts.length / lanes) * gate.inFeatures ** 2 * F32;
-  // Following the drift, a lane keeps what its experts' downs read instead.
-  const kept =
-    streams > 1 ? (tokens * feedForward.topK * down.inFeatures * F32) / lanes : grams <= KEPT_GRAM_BYTES ? grams : 0;
-  return kept + F32 * (5 * gate.inFeatures ** 2 + 2 * weights + 2 * routed * hiddenSize);
+  const kept = grams <= KEPT_GRAM_BYTES ? grams : 0;
+  // Following the drift, a lane keeps the codes of its experts' gates and ups, and what one expert's down reads.
+  const codes = streams > 1 ? (feedForward.experts.length * 2 * gate.inFeatures * gate.outFeatures) / lanes : 0;
+  const inner = streams > 1 ? F32 * routed * down.inFeatures : 0;
+  return kept + codes + inner + F32 * (5 * gate.inFeatures ** 2 + 2 * weights + PART_VALUES * hiddenSize);
 }

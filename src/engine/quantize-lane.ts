@@ -13,7 +13,7 @@ import { addOutputErrors, dequantize, type SampledRows } from '../awq/output-err
 import { readLinear, weightKey } from '../runtime/weights.js';
 import type { Handled } from '../runtime/workers.js';
 import type { LaneModel } from './forward-lane.js';
-import type { DriftedExpert } from './drift-lane.js';
+import type { DriftedExpert } from './drift-experts.js';
 import { smoothWeight } from './smooth-weight.js';
 import type { CalibrationJobs, LinearResult } from './quantize-jobs.js';
 import type { QuantizeSettings } from './quantize-settings.js';

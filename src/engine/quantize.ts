@@ -14,6 +14,7 @@ import { planModel } from '../model/registry.js';
 import type { Sequence } from '../mix/sequence.js';
 import {
   assignExperts,
+  createFollower,
   createPassState,
   embedTokens,
   layOut,
@@ -81,9 +82,7 @@ export async function* quantizeModel(options: QuantizeOptions): AsyncGenerator<Q
       state,
       sample: sampleLanguages(options.sequences),
     };
-    const follower = settings.followDrift
-      ? createPassState(plan, state.layout, lanes.count, followerSpill(options.spill))
-      : null;
+    const follower = settings.followDrift ? createFollower(plan, state, options.spill) : null;
     const streams = follower === null ? [state] : [state, follower];
     const run = await openRunState(output, plan.layers.length, streams, options.existing === 'resume');
     yield { kind: 'planned', plan, targets, resumedLayers: run.finishedLayers };
@@ -123,7 +122,13 @@ async function* runLayer(
 ): AsyncGenerator<QuantizeEvent, LayerReport> {
   const { lanes, plan, state, targets } = context;
   const layer = plan.layers[index]!;
-  const sums = await runLayerBlocks(lanes, state, index, wantedTaps(layer, targets), context.sample.tokens);
+  const sums = await runLayerBlocks(
+    lanes,
+    state,
+    index,
+    wantedTaps(layer, targets, follower !== null),
+    context.sample.tokens,
+  );
   const routing = assignExperts(plan, state, index);
   if (routing !== null) yield { kind: 'routing', layer: index, batch: routing.batch };
   const { tensors, report } = await quantizeLayer(context, layer, sums, routing, follower);
@@ -133,11 +138,6 @@ async function* runLayer(
   await writer.commit();
   run.finish(index, report);
   return report;
-}
-
-/** The follower's stores stand beside the stream's own. */
-function followerSpill(spill: SpillPath | undefined): SpillPath | undefined {
-  return spill === undefined ? undefined : (name) => spill(`follower-${name}`);
 }
 
 /** Tensors that no layer brings: copied bit for bit, or decoded where the source's encoding ends with its old config. */

@@ -1,7 +1,5 @@
 import type { ExpertRows, ExpertSink } from '../runtime/expert-runner.js';
-import { gemm } from '../runtime/matrix.js';
 import type { RowStore } from '../runtime/row-store.js';
-import type { Scratch } from '../runtime/scratch.js';
 import type { ExpertAssignments, SharedRouting } from './jobs.js';
 
 /** The inputs of one expert, in token order, read where they lie. */
@@ -59,50 +57,10 @@ function rowsOfTokens(input: RowStore, tokens: Int32Array, routing: Float32Array
   };
 }
 
-/** The rows as gate and up see them where a family weights an expert's input. */
-export function weightedRows(rows: RoutedRows, factors: Float32Array): RoutedRows {
-  const { width } = rows;
-  return {
-    ...rows,
-    read(from, count, target) {
-      rows.read(from, count, target);
-      scaleRows(target, width, factors.subarray(from, from + count));
-    },
-    pick(positions, target) {
-      rows.pick(positions, target);
-      scaleRows(
-        target,
-        width,
-        Float32Array.from(positions, (position) => factors[position]!),
-      );
-    },
-  };
-}
-
 /** Multiplies each row by its factor, in place. */
 export function scaleRows(rows: Float32Array, width: number, factors: Float32Array): void {
   for (let row = 0, at = 0; row < factors.length; row++) {
     const factor = factors[row]!;
     for (const end = at + width; at < end; at++) rows[at]! *= factor;
   }
-}
-
-/** Rows multiplied at once. */
-const GRAM_ROWS = 2048;
-
-/** Σ xxᵀ over rows, [width, width]. */
-export async function gramOfRows(
-  rows: Pick<ExpertRows, 'read'>,
-  count: number,
-  width: number,
-  scratch: Scratch,
-): Promise<Float32Array> {
-  const gram = new Float32Array(width * width);
-  for (let from = 0; from < count; from += GRAM_ROWS) {
-    const k = Math.min(GRAM_ROWS, count - from);
-    const x = scratch.floats('gram-rows', k * width);
-    rows.read(from, k, x);
-    await gemm(x, x, { m: width, n: width, k }, { transA: true, addend: gram, out: gram });
-  }
-  return gram;
 }

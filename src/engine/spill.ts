@@ -58,10 +58,12 @@ export function planSpill(
   };
 }
 
-/** The row stores of a run by name, as `createPassState` asks for them. */
+/** The row stores of a run by name, as `createPassState` and `createFollower` ask for them. */
 export function storeNames(lanes: number, streams: number): string[] {
-  const own = ['hidden', 'experts-input', ...Array.from({ length: lanes }, (_, lane) => `accumulator-${lane}`)];
-  return [own, own.map((name) => `follower-${name}`)].slice(0, streams).flat();
+  const own = ['hidden', 'experts-input'];
+  const followers = own.map((name) => `follower-${name}`);
+  const accumulators = Array.from({ length: lanes }, (_, lane) => `accumulator-${lane}`);
+  return [...own, ...(streams > 1 ? followers : []), ...accumulators];
 }
 
 function gibibytes(bytes: number): string {

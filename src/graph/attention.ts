@@ -1,25 +1,24 @@
 import type { AttentionPlan, HeadNorm } from '../model/plan.js';
-import { bind, linear, reshape, split, tap, type BlockContext } from './context.js';
+import { bind, linear, reshape, split, type BlockContext } from './context.js';
 import type { Value } from './builder.js';
-import { scaledDotProduct } from './scaled-dot-product.js';
+import { scaledDotProduct, type ScoreParts } from './scaled-dot-product.js';
 
 /** Inputs shared by every attention graph; see `src/runtime/positions.ts` for what they are fed with. */
 export interface SequenceInputs {
   /** Shape vector [batch, length] of the hidden states. */
   readonly batchAndLength: Value;
-  /** Parts in which the heads are processed, see `headParts`. */
-  readonly headParts: number;
+  readonly parts: ScoreParts;
 }
 
 /**
- * Grouped-query attention over x [batch·length, hidden], returning [batch·length, hidden]. Sequences are padded on the
+ * Grouped-query attention over x [batch·length, hidden], returning what its output Linear reads. Sequences are padded on the
  * right; the causal mask keeps padding from reaching any token, so results do not depend on the batch.
  */
 export function attention(
   context: BlockContext,
   plan: AttentionPlan,
   x: Value,
-  { batchAndLength, headParts }: SequenceInputs,
+  { batchAndLength, parts }: SequenceInputs,
 ): Value {
   const { graph } = context;
   const { heads, keyValueHeads, headDim } = plan;
@@ -51,11 +50,10 @@ export function attention(
   normalize('after-rope');
   if (plan.temperature !== null) queryHeads = graph.node('Mul', [queryHeads, graph.input('temperature', 2)]);
   const product = { ...plan, keyDim: headDim, valueDim: headDim };
-  const mixed = scaledDotProduct(context, product, queryHeads, keyHeads, valueHeads, headParts);
+  const mixed = scaledDotProduct(context, product, queryHeads, keyHeads, valueHeads, parts);
   let joined = joinHeads(context, mixed, heads * headDim);
   if (gate !== null) joined = graph.node('Mul', [joined, graph.node('Sigmoid', [gate])]);
-  tap(context, 'mixer-output', joined);
-  return linear(context, 'output', plan.output, joined);
+  return joined;
 }
 
 function project(

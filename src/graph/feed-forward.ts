@@ -46,8 +46,8 @@ export interface ExpertOutputs {
   readonly input: boolean;
   /** XᵀX and Σ|x| of the inputs of down. */
   readonly inner: boolean;
-  /** The input of down itself, `rows` [rows, intermediate]. */
-  readonly rows: boolean;
+  /** `rows` [rows, intermediate], the inputs of down, and `cross` += OᵀX of them with `owed` O [rows, hidden]. */
+  readonly cross: boolean;
   /** The output `y`; without it, down does not run. */
   readonly output: boolean;
 }
@@ -59,26 +59,31 @@ export interface ExpertOutputs {
 export function expertGraph(plan: MoePlan, expert: ExpertPlan, outputs: ExpertOutputs): BlockContext {
   const context = createBlockContext(new Set());
   const { graph } = context;
+  const routing = (): Value => graph.input('routing', 2);
   let x = graph.input('x', 2);
-  const routing = graph.input('routing', 2);
-  if (plan.weightOn === 'input') x = graph.node('Mul', [x, routing]);
+  if (plan.weightOn === 'input') x = graph.node('Mul', [x, routing()]);
   if (outputs.input) accumulateGram(graph, 'input', x);
+  if (!outputs.inner && !outputs.cross && !outputs.output) return context;
   const gate = linear(context, 'gate', expert.gate, x);
   const up = linear(context, 'up', expert.up, x);
   const inner = gated(graph, plan.activation, gate, up);
   if (outputs.inner) accumulate(graph, 'inner', inner);
-  if (outputs.rows) graph.output('rows', inner);
+  if (outputs.cross) {
+    graph.output('rows', inner);
+    const addend = graph.input('cross.sum', 2);
+    graph.output('cross', graph.node('Gemm', [graph.input('owed', 2), inner, addend], { transA: 1 }));
+  }
   if (!outputs.output) return context;
   const sum = graph.input('sum', 2);
   const { down } = expert;
   if (plan.weightOn === 'output' && down.bias === null) {
     // Weighting the narrower side leaves the sum to Gemm.
     const weight = linearOperands(context, 'down', down);
-    graph.output('y', graph.node('Gemm', [graph.node('Mul', [inner, routing]), ...weight, sum], { transB: 1 }));
-  } else {
-    const out = linear(context, 'down', down, inner);
-    graph.output('y', graph.node('Add', [sum, plan.weightOn === 'output' ? graph.node('Mul', [out, routing]) : out]));
+    graph.output('y', graph.node('Gemm', [graph.node('Mul', [inner, routing()]), ...weight, sum], { transB: 1 }));
+    return context;
   }
+  const out = linear(context, 'down', down, inner);
+  graph.output('y', graph.node('Add', [sum, plan.weightOn === 'output' ? graph.node('Mul', [out, routing()]) : out]));
   return context;
 }
 

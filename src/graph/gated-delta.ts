@@ -1,12 +1,12 @@
 import type { GatedDeltaPlan } from '../model/plan.js';
 import type { SequenceInputs } from './attention.js';
 import type { Value } from './builder.js';
-import { bind, linear, norm, reshape, split, tap, type BlockContext } from './context.js';
+import { bind, linear, norm, reshape, split, type BlockContext } from './context.js';
 import { gatedDeltaRule } from './gated-delta-rule.js';
 import { causalConvolution, channelsFirst, sequences } from './short-convolution.js';
 
 /**
- * Gated delta net (arXiv 2412.06464, as in Qwen3-Next) over x [batch·length, hidden], returning [batch·length, hidden]:
+ * Gated delta net (arXiv 2412.06464, as in Qwen3-Next) over x [batch·length, hidden], returning what its output Linear reads:
  * a short convolution on queries, keys and values, the gated delta rule, and a norm gated by silu(z).
  */
 export function gatedDelta(
@@ -35,8 +35,7 @@ export function gatedDelta(
   const normed = norm(context, 'mixer_norm', plan.norm, reshape(graph, out, [-1, valueDim]));
   const gated = graph.node('Mul', [normed, silu(context, reshape(graph, z, [-1, valueDim]))]);
   const joined = reshape(graph, gated, [-1, valueWidth]);
-  tap(context, 'mixer-output', joined);
-  return linear(context, 'output', plan.output, joined);
+  return joined;
 }
 
 interface Projections {

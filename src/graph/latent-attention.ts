@@ -5,15 +5,15 @@ import { linear, norm, split, tap, type BlockContext } from './context.js';
 import { scaledDotProduct } from './scaled-dot-product.js';
 
 /**
- * Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434 §2.1) over x [batch·length, hidden], returning [batch·length,
- * hidden]: keys and values come from a normalized latent vector, positions from a part of every query head and one
+ * Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434 §2.1) over x [batch·length, hidden], returning what its output Linear
+ * reads: keys and values come from a normalized latent vector, positions from a part of every query head and one
  * rotary key that all heads share.
  */
 export function latentAttention(
   context: BlockContext,
   plan: LatentAttentionPlan,
   x: Value,
-  { batchAndLength, headParts }: SequenceInputs,
+  { batchAndLength, parts }: SequenceInputs,
 ): Value {
   const { graph } = context;
   const { heads, latentDim, plainDim, valueDim, rope, scale } = plan;
@@ -37,10 +37,9 @@ export function latentAttention(
   const key = graph.node('Concat', [plainKey, spread], { axis: 3 });
 
   const product = { heads, keyValueHeads: heads, keyDim, valueDim, scale, softcap: null, sinks: null };
-  const mixed = scaledDotProduct(context, product, query, key, value, headParts);
+  const mixed = scaledDotProduct(context, product, query, key, value, parts);
   const joined = joinHeads(context, mixed, heads * valueDim);
-  tap(context, 'mixer-output', joined);
-  return linear(context, 'output', plan.output, joined);
+  return joined;
 }
 
 function queries(context: BlockContext, { query }: LatentAttentionPlan, x: Value): Value {

@@ -5,24 +5,41 @@ import { createBlockContext, linear, norm, reshape, tap, type BlockContext } fro
 import { dense, sharedExpert } from './feed-forward.js';
 import { gatedDelta } from './gated-delta.js';
 import { latentAttention } from './latent-attention.js';
+import type { ScoreParts } from './scaled-dot-product.js';
 import { shortConvolution } from './short-convolution.js';
 
+/** A layer as a whole, or its two halves: up to what its mixer's output Linear reads, and from there on. */
+export type LayerHalf = 'whole' | 'mixer' | 'rest';
+
+export interface LayerGraphOptions {
+  /** Parts in which attention is processed. */
+  readonly parts?: ScoreParts;
+  readonly half?: LayerHalf;
+}
+
 /**
- * Everything of a decoder layer but its routed experts. Input `hidden` [batch, length, hidden]; output `hidden` [rows,
+ * Everything of a decoder layer but its routed experts. Input `hidden` [batch, length, hidden]; output `hidden_out` [rows,
  * hidden]. A layer with experts also outputs `experts.input` [rows, hidden] and `router.logits` [rows, experts], and
- * its `hidden` still lacks the routed experts' share.
- *
- * @param headParts parts in which attention heads are processed, see `headParts` in scaled-dot-product.ts
+ * its `hidden_out` still lacks the routed experts' share. The first half outputs `mixer.rows` [rows, width] instead, which
+ * is one more input of the second.
  */
-export function layerGraph(plan: LayerPlan, hiddenSize: number, taps: ReadonlySet<Tap>, headParts = 1): BlockContext {
+export function layerGraph(
+  plan: LayerPlan,
+  hiddenSize: number,
+  taps: ReadonlySet<Tap>,
+  { parts = { heads: 1, queries: 1 }, half = 'whole' }: LayerGraphOptions = {},
+): BlockContext {
   const context = createBlockContext(taps);
   const { graph } = context;
   const hidden = graph.input('hidden', 3);
-  const batchAndLength = graph.node('Slice', [graph.node('Shape', [hidden]), graph.integers([0]), graph.integers([2])]);
   const residual = reshape(graph, hidden, [-1, hiddenSize]);
-  const mixerInput = plan.inputNorm === null ? residual : norm(context, 'input_norm', plan.inputNorm, residual);
-  tap(context, 'mixer-input', mixerInput);
-  let mixed = mix(context, plan, mixerInput, { batchAndLength, headParts });
+  const rows = half === 'rest' ? graph.input('mixer.rows', 2) : mixerRows(context, plan, hidden, residual, parts);
+  if (half === 'mixer') {
+    graph.output('mixer.rows', rows);
+    return context;
+  }
+  tap(context, 'mixer-output', rows);
+  let mixed = linear(context, 'output', plan.mixer.output, rows);
   if (plan.mixerOutputNorm !== null) mixed = norm(context, 'mixer_output_norm', plan.mixerOutputNorm, mixed);
   const middle = add(context, plan, residual, mixed);
   const input =
@@ -43,6 +60,14 @@ export function layerGraph(plan: LayerPlan, hiddenSize: number, taps: ReadonlySe
     shared === null ? middle : add(context, plan, middle, sharedExpert(context, shared, input)),
   );
   return context;
+}
+
+function mixerRows(context: BlockContext, plan: LayerPlan, hidden: Value, residual: Value, parts: ScoreParts): Value {
+  const { graph } = context;
+  const batchAndLength = graph.node('Slice', [graph.node('Shape', [hidden]), graph.integers([0]), graph.integers([2])]);
+  const input = plan.inputNorm === null ? residual : norm(context, 'input_norm', plan.inputNorm, residual);
+  tap(context, 'mixer-input', input);
+  return mix(context, plan, input, { batchAndLength, parts });
 }
 
 function mix(context: BlockContext, plan: LayerPlan, x: Value, inputs: SequenceInputs): Value {

@@ -21,6 +21,23 @@ export interface DotProduct {
  */
 const SCORE_BUDGET = 4 * 2 ** 20;
 
+/** The parts in which scores are worked off, one after the other. */
+export interface ScoreParts {
+  /** Of the heads; see `headParts`. */
+  readonly heads: number;
+  /** Of the queries: masks are causal, so each part takes only the keys up to its last query. */
+  readonly queries: number;
+}
+
+/** Queries of one part: fewer leave out more of the masked half, but make products that do not run at full rate. */
+const PART_QUERIES = 128;
+const MOST_QUERY_PARTS = 8;
+
+export function scoreParts(mixer: HeadCounts, sequences: number, length: number): ScoreParts {
+  const queries = Math.min(MOST_QUERY_PARTS, Math.max(1, Math.floor(length / PART_QUERIES)));
+  return { queries, heads: headParts(mixer, sequences, length, SCORE_BUDGET * queries) };
+}
+
 type HeadCounts =
   | Pick<AttentionPlan, 'kind' | 'heads' | 'keyValueHeads'>
   | Pick<LatentAttentionPlan, 'kind' | 'heads'>
@@ -49,7 +66,7 @@ function divisors(n: number): number[] {
  * their group instead of being repeated. onnxruntime orders nodes depth first, so that the scores of one part are freed
  * before the next part begins.
  *
- * @param parts as `headParts` gives it
+ * @param parts as `scoreParts` gives them; queries in parts need a mask that is causal
  */
 export function scaledDotProduct(
   context: BlockContext,
@@ -57,15 +74,15 @@ export function scaledDotProduct(
   query: Value,
   key: Value,
   value: Value,
-  parts: number,
+  parts: ScoreParts,
 ): Value {
   const { graph } = context;
   const { heads, keyValueHeads, keyDim, valueDim } = plan;
   const group = heads / keyValueHeads;
   const mask = graph.input('mask', 2);
   const sinks = plan.sinks === null ? null : bindSinks(context, plan.sinks, keyValueHeads, group);
-  const outer = Math.min(parts, keyValueHeads);
-  const inner = parts / outer;
+  const outer = Math.min(parts.heads, keyValueHeads);
+  const inner = parts.heads / outer;
   const apart = (x: Value, count: number, size: number, axis: number): Value[] =>
     count === 1 ? [x] : split(graph, x, Array<number>(count).fill(size / count), axis);
   /** [batch, perGroup·keyValueHeads, length, dim] → parts of [batch, keyValueHeads, perGroup, length, dim]. */
@@ -78,7 +95,12 @@ export function scaledDotProduct(
   const mixed = queries.map((queryPart, i) => {
     const innerSinks = sinkParts === null ? null : apart(sinkParts[i]!, inner, group, 1);
     const pieces = apart(queryPart, inner, group, 2).map((piece, j) =>
-      attend(context, plan, { query: piece, key: keys[i]!, value: values[i]!, mask, sinks: innerSinks?.[j] ?? null }),
+      attendInParts(
+        context,
+        plan,
+        { query: piece, key: keys[i]!, value: values[i]!, mask, sinks: innerSinks?.[j] ?? null },
+        parts.queries,
+      ),
     );
     return join(context, pieces, 2);
   });
@@ -95,6 +117,31 @@ interface Operands {
   readonly value: Value;
   readonly mask: Value;
   readonly sinks: Value | null;
+}
+
+/** Axis of the positions in [batch, keyValueHeads, perGroup, length, dim]. */
+const LENGTH_AXIS = 3;
+
+function attendInParts(context: BlockContext, plan: DotProduct, operands: Operands, parts: number): Value {
+  if (parts === 1) return attend(context, plan, operands);
+  const { graph } = context;
+  const queries = graph.nodes('Split', [operands.query], parts, { axis: LENGTH_AXIS, num_outputs: parts });
+  const masks = graph.nodes('Split', [operands.mask], parts, { axis: 0, num_outputs: parts });
+  const upTo = (x: Value, end: Value, axis: number): Value =>
+    graph.node('Slice', [x, graph.integers([0]), end, graph.integers([axis])]);
+  let end: Value | null = null;
+  const pieces = queries.map((query, i) => {
+    const own = graph.node('Shape', [query], { start: LENGTH_AXIS, end: LENGTH_AXIS + 1 });
+    end = end === null ? own : graph.node('Add', [end, own]);
+    return attend(context, plan, {
+      ...operands,
+      query,
+      key: upTo(operands.key, end, LENGTH_AXIS),
+      value: upTo(operands.value, end, LENGTH_AXIS),
+      mask: upTo(masks[i]!, end, 1),
+    });
+  });
+  return join(context, pieces, LENGTH_AXIS);
 }
 
 function attend({ graph }: BlockContext, plan: DotProduct, { query, key, value, mask, sinks }: Operands): Value {

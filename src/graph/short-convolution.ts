@@ -1,10 +1,10 @@
 import type { ShortConvolutionPlan } from '../model/plan.js';
 import type { SequenceInputs } from './attention.js';
-import { bind, linear, reshape, split, tap, type BlockContext } from './context.js';
+import { bind, linear, reshape, split, type BlockContext } from './context.js';
 import type { Value } from './builder.js';
 
 /**
- * LFM2's gated short convolution over x [batch·length, hidden], returning [batch·length, hidden]:
+ * LFM2's gated short convolution over x [batch·length, hidden], returning what its output Linear reads:
  * [b | c | u] = in(x), out(c ⊙ conv(b ⊙ u)).
  */
 export function shortConvolution(
@@ -24,9 +24,7 @@ export function shortConvolution(
   const gated = sequences(context, graph.node('Mul', [before, signal]), batchAndLength, channels);
   const convolved = causalConvolution(context, plan.convolution, channels, channelsFirst(context, gated));
   const back = graph.node('Transpose', [convolved], { perm: [0, 2, 1] });
-  const mixed = graph.node('Mul', [after, reshape(graph, back, [-1, channels])]);
-  tap(context, 'mixer-output', mixed);
-  return linear(context, 'output', plan.output, mixed);
+  return graph.node('Mul', [after, reshape(graph, back, [-1, channels])]);
 }
 
 /** [batch·length, features] → [batch, length, features]. */

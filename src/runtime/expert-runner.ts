@@ -22,17 +22,24 @@ export interface ExpertSink {
     read(from: number, count: number, target: Float32Array): void;
     write(from: number, count: number, sums: Float32Array): void;
   };
-  /** Inputs of down, [count × intermediate]. */
-  inner?(rows: Float32Array, from: number): void;
+  /** What down's inputs are correlated with. */
+  readonly owed?: {
+    /** Copies rows [from, from + count) into target [count × hidden]. */
+    read(from: number, count: number, target: Float32Array): void;
+    /** Takes down's inputs, [count × intermediate]. */
+    write(from: number, count: number, rows: Float32Array): void;
+  };
 }
 
-/** Statistics of the inputs of gate and up, and of down. */
+/** Statistics of the inputs of gate and up, and of down; null where not asked for. */
 export interface ExpertSums {
   readonly input: TapSums | null;
   readonly inner: TapSums | null;
+  /** Σ owed · innerᵀ, [hidden × intermediate]. */
+  readonly cross: Float32Array | null;
 }
 
-/** One routed expert with its weights loaded. */
+/** One routed expert; its weights are loaded when something needs them, over those of the expert before. */
 export interface LoadedExpert {
   run(rows: ExpertRows, statistics: Pick<ExpertOutputs, 'input' | 'inner'>, sink: ExpertSink): Promise<ExpertSums>;
 }
@@ -43,10 +50,9 @@ export interface LoadedExpert {
  */
 const PART_ROWS = 1024;
 
-/** Experts of a block have one shape, so one graph per set of statistics serves them all. */
+/** Experts of a block have one shape, so one graph per set of outputs serves them all. */
 const graphsOf = new WeakMap<MoePlan, Map<string, BlockContext>>();
 
-/** Loads an expert over the one that was loaded before. */
 export function loadExpert(
   moe: MoePlan,
   expert: number,
@@ -55,12 +61,18 @@ export function loadExpert(
 ): LoadedExpert {
   const plan = moe.experts[expert]!;
   const [hiddenSize, intermediate] = [plan.gate.inFeatures, plan.down.inFeatures];
-  const weights = loadBindings(reader, expertBindings(plan), (name, length) =>
-    scratch.floats(`expert.${name}`, length),
-  );
+  let loaded: Readonly<Record<string, Feed>> | null = null;
+  const weights = (): Readonly<Record<string, Feed>> =>
+    (loaded ??= loadBindings(reader, expertBindings(plan), (name, length) => scratch.floats(`expert.${name}`, length)));
   return {
-    async run(rows, statistics, sink) {
-      const graph = graphFor(moe, { ...statistics, rows: sink.inner !== undefined, output: sink.sum !== undefined });
+    async run(rows, statistics, { sum, owed }) {
+      const { routing } = rows;
+      const graph = graphFor(moe, {
+        ...statistics,
+        cross: owed !== undefined,
+        output: sum !== undefined,
+      });
+      const constants = graph.bindings.size > 0 ? weights() : {};
       const sums = createRunningSums(
         graph,
         new Map([
@@ -68,34 +80,43 @@ export function loadExpert(
           ['inner' as const, intermediate],
         ]),
       );
-      const { routing } = rows;
+      const cross: Feed | null =
+        owed === undefined
+          ? null
+          : { data: new Float32Array(hiddenSize * intermediate), shape: [hiddenSize, intermediate] };
       for (let from = 0; from < routing.length; from += PART_ROWS) {
         const count = Math.min(PART_ROWS, routing.length - from);
         const part = (name: string, width: number): Feed => ({
           data: scratch.floats(`expert.${name}`, count * width),
           shape: [count, width],
         });
-        const x = part('x', hiddenSize);
-        rows.read(from, count, x.data);
-        const [sum, y] = sink.sum === undefined ? [] : [part('sum', hiddenSize), part('y', hiddenSize)];
-        if (sum !== undefined) sink.sum!.read(from, count, sum.data);
-        const inner = sink.inner === undefined ? undefined : part('inner', intermediate);
-        await sessions.run(
-          graph,
-          {
-            ...weights,
-            ...sums.feeds,
-            x,
-            routing: { data: routing.subarray(from, from + count), shape: [count, 1] },
-            ...(sum === undefined ? {} : { sum }),
-          },
-          { ...sums.outputs, ...(y === undefined ? {} : { y }), ...(inner === undefined ? {} : { rows: inner }) },
-        );
+        const feeds: Record<string, Feed> = {
+          ...constants,
+          ...sums.feeds,
+          x: part('x', hiddenSize),
+          routing: { data: routing.subarray(from, from + count), shape: [count, 1] },
+        };
+        const outputs: Record<string, Feed> = { ...sums.outputs };
+        rows.read(from, count, feeds['x']!.data);
+        if (sum !== undefined) {
+          sum.read(from, count, (feeds['sum'] = part('sum', hiddenSize)).data);
+          outputs['y'] = part('y', hiddenSize);
+        }
+        if (owed !== undefined && cross !== null) {
+          owed.read(from, count, (feeds['owed'] = part('owed', hiddenSize)).data);
+          outputs['cross'] = feeds['cross.sum'] = cross;
+          outputs['rows'] = part('inner', intermediate);
+        }
+        await sessions.run(graph, feeds, outputs);
         sums.add();
-        if (y !== undefined) sink.sum!.write(from, count, y.data);
-        if (inner !== undefined) sink.inner!(inner.data, from);
+        sum?.write(from, count, outputs['y']!.data);
+        owed?.write(from, count, outputs['rows']!.data);
       }
-      return { input: sums.sums.get('input') ?? null, inner: sums.sums.get('inner') ?? null };
+      return {
+        input: sums.sums.get('input') ?? null,
+        inner: sums.sums.get('inner') ?? null,
+        cross: cross?.data ?? null,
+      };
     },
   };
 }
@@ -103,7 +124,8 @@ export function loadExpert(
 function graphFor(moe: MoePlan, outputs: ExpertOutputs): BlockContext {
   const graphs = graphsOf.get(moe) ?? new Map<string, BlockContext>();
   graphsOf.set(moe, graphs);
-  const key = [outputs.input, outputs.inner, outputs.rows, outputs.output].join(' ');
+  const { input, inner, cross, output } = outputs;
+  const key = [input, inner, cross, output].join(' ');
   let graph = graphs.get(key);
   if (graph === undefined) graphs.set(key, (graph = expertGraph(moe, moe.experts[0]!, outputs)));
   return graph;

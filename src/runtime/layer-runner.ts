@@ -1,5 +1,5 @@
 import { layerGraph } from '../graph/layer.js';
-import { headParts } from '../graph/scaled-dot-product.js';
+import { scoreParts, type ScoreParts } from '../graph/scaled-dot-product.js';
 import type { BlockContext } from '../graph/context.js';
 import { linearsByTap } from '../model/linears.js';
 import type { LayerPlan, ModelPlan, MoePlan, Tap } from '../model/plan.js';
@@ -40,18 +40,20 @@ export function loadLayer(
   sample: Int32Array = new Int32Array(0),
 ): LoadedLayer {
   const { hiddenSize } = plan;
-  const graphs = new Map<number, BlockContext>();
-  const graphFor = (parts: number): BlockContext => {
-    let graph = graphs.get(parts);
-    if (graph === undefined) graphs.set(parts, (graph = layerGraph(layer, hiddenSize, taps, parts)));
+  const graphs = new Map<string, BlockContext>();
+  const graphFor = (parts?: ScoreParts): BlockContext => {
+    const key = parts === undefined ? '' : `${parts.heads} ${parts.queries}`;
+    let graph = graphs.get(key);
+    if (graph === undefined)
+      graphs.set(key, (graph = layerGraph(layer, hiddenSize, taps, parts === undefined ? {} : { parts })));
     return graph;
   };
-  const weights = loadBindings(reader, graphFor(1).bindings);
+  const weights = loadBindings(reader, graphFor().bindings);
   const moe = layer.feedForward.kind === 'moe' ? layer.feedForward : null;
   const correction = moe === null ? null : loadCorrection(moe, reader);
   const byTap = linearsByTap(layer);
   const sums = createRunningSums(
-    graphFor(1),
+    graphFor(),
     new Map([...taps].map((tap) => [tap, byTap.get(tap)?.[0]?.inFeatures ?? hiddenSize])),
   );
   const samples = new Map<Tap, Float32Array[]>();
@@ -63,7 +65,7 @@ export function loadLayer(
     sampledTokens,
     async run(batch, hidden, experts) {
       const { sequences, length } = batch;
-      const graph = graphFor(headParts(layer.mixer, sequences.length, length));
+      const graph = graphFor(scoreParts(layer.mixer, sequences.length, length));
       const rows = sequences.length * length;
       const part = (name: string, width: number): Feed => ({
         data: scratch.floats(`layer.${name}`, rows * width),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { openCheckpoint } from '../../src/checkpoint/open.js';
 import { layerGraph } from '../../src/graph/layer.js';
-import { headParts } from '../../src/graph/scaled-dot-product.js';
+import { headParts, type ScoreParts } from '../../src/graph/scaled-dot-product.js';
 import { planModel } from '../../src/model/registry.js';
 import { positionFeeds } from '../../src/runtime/positions.js';
 import { createSessionCache } from '../../src/runtime/sessions.js';
@@ -43,8 +43,8 @@ describe('attention in parts', () => {
     const sessions = createSessionCache();
     const [batch, length] = [2, 9];
     const hidden = Float32Array.from({ length: batch * length * hiddenSize }, (_, i) => Math.sin(i * i));
-    const run = async (parts: number): Promise<Float32Array> => {
-      const graph = layerGraph(layer, hiddenSize, new Set(), parts);
+    const run = async (parts: ScoreParts): Promise<Float32Array> => {
+      const graph = layerGraph(layer, hiddenSize, new Set(), { parts });
       const results = await sessions.run(graph, {
         ...loadBindings(createWeightReader(checkpoint), graph.bindings),
         ...positionFeeds(layer, length),
@@ -52,12 +52,12 @@ describe('attention in parts', () => {
       });
       return results['hidden_out']!;
     };
-    const wanted = await run(1);
+    const wanted = await run({ heads: 1, queries: 1 });
     const { mixer } = layer;
     if (mixer.kind !== 'attention' && mixer.kind !== 'latent-attention') throw new Error('wanted attention');
     const all = [1e9, 500, 300, 100, 1].map((budget) => headParts(mixer, batch, length, budget));
     expect(all.at(-1)).toBe(mixer.heads);
-    for (const parts of new Set(all)) {
+    for (const parts of [...new Set(all)].flatMap((heads) => [1, 2, 3].map((queries) => ({ heads, queries })))) {
       const got = await run(parts);
       wanted.forEach((value, i) => expect(got[i]).toBeCloseTo(value, 5));
     }
