@@ -30,7 +30,11 @@ export async function loadContaminationLists(paths: readonly string[], ngram: nu
     const list = basename(path);
     const before = owners.size;
     for (const text of textsOf(await readList(path), path)) {
-      for (const gram of ngramsOf(text, ngram)) if (!owners.has(gram)) owners.set(gram, list);
+      const words = wordsOf(text);
+      for (let start = 0; start + ngram <= words.length; start++) {
+        const gram = words.slice(start, start + ngram).join(' ');
+        if (!owners.has(gram)) owners.set(gram, list);
+      }
       if (owners.size > MOST_NGRAMS)
         throw new InputError(`Cannot use the contamination list "${path}": over ${MOST_NGRAMS} n-grams`);
     }
@@ -41,11 +45,13 @@ export async function loadContaminationLists(paths: readonly string[], ngram: nu
     }
     sizes.set(list, owners.size - before);
   }
+  const mayOwn = createFilter(owners, ngram);
   return {
     sizes,
     find(text) {
-      if (owners.size === 0) return null;
-      for (const gram of ngramsOf(text, ngram)) {
+      const words = wordsOf(text);
+      for (const start of mayOwn(words)) {
+        const gram = words.slice(start, start + ngram).join(' ');
         const list = owners.get(gram);
         if (list !== undefined) return { list, ngram: gram };
       }
@@ -54,9 +60,51 @@ export async function loadContaminationLists(paths: readonly string[], ngram: nu
   };
 }
 
-function* ngramsOf(text: string, ngram: number): Generator<string> {
-  const words = text.normalize('NFKC').toLowerCase().match(WORDS) ?? [];
-  for (let start = 0; start + ngram <= words.length; start++) yield words.slice(start, start + ngram).join(' ');
+function wordsOf(text: string): readonly string[] {
+  return text.normalize('NFKC').toLowerCase().match(WORDS) ?? [];
+}
+
+/** Bits per n-gram of the lists: one place in sixteen is looked at in vain. */
+const FILTER_BITS = 16;
+const MULTIPLIER = 0x0100_0193;
+
+/**
+ * Where in a text an n-gram of the lists may begin, by hashes: writing out every n-gram of every text would take as long
+ * as the rest of its preparation.
+ */
+function createFilter(
+  grams: ReadonlyMap<string, unknown>,
+  ngram: number,
+): (words: readonly string[]) => Iterable<number> {
+  let size = 1024;
+  while (size * 32 < FILTER_BITS * grams.size) size *= 2;
+  const bits = new Uint32Array(size);
+  for (const gram of grams.keys()) {
+    for (const hash of rollingHashes(gram.split(' '), ngram)) bits[(hash >>> 5) & (size - 1)]! |= 1 << (hash & 31);
+  }
+  return function* (words) {
+    let start = 0;
+    for (const hash of rollingHashes(words, ngram)) {
+      if (((bits[(hash >>> 5) & (size - 1)] ?? 0) & (1 << (hash & 31))) !== 0) yield start;
+      start++;
+    }
+  };
+}
+
+/** A hash of every `ngram` words in a row, each from the one before. */
+function* rollingHashes(words: readonly string[], ngram: number): Generator<number> {
+  let power = 1;
+  for (let at = 1; at < ngram; at++) power = Math.imul(power, MULTIPLIER);
+  const hashes = new Int32Array(words.length);
+  let rolling = 0;
+  for (const [at, word] of words.entries()) {
+    let hash = 0x811c_9dc5;
+    for (let unit = 0; unit < word.length; unit++) hash = Math.imul(hash ^ word.charCodeAt(unit), MULTIPLIER);
+    hashes[at] = hash;
+    if (at >= ngram) rolling = (rolling - Math.imul(hashes[at - ngram] ?? 0, power)) | 0;
+    rolling = (Math.imul(rolling, MULTIPLIER) + hash) | 0;
+    if (at >= ngram - 1) yield Math.imul(rolling ^ (rolling >>> 15), 0x85eb_ca6b);
+  }
 }
 
 async function readList(path: string): Promise<string> {

@@ -5,6 +5,7 @@ import { channelIndex, CHANNELS, zeroChannels, type Channel } from '../text/chan
 import type { ChatTemplate } from '../text/chat-template.js';
 import { canonicalLanguage } from '../text/language-tag.js';
 import { render, type RenderedText } from '../text/render.js';
+import { PLAIN_MARKS, PLAIN_TEMPLATE_NAME } from '../text/plain-template.js';
 import { identifySample, type SampleLanguage } from '../text/sample-language.js';
 import { specialTokensPattern, type SpecialTokens } from '../text/spans.js';
 import { checkIds, type Tokenizer } from '../text/tokenizer.js';
@@ -58,7 +59,9 @@ export function createPreparer(options: PrepareOptions): (sample: Sample) => Pre
   const { tokenizer, chatTemplate, clean = NO_CLEANING, contamination = null } = options;
   const tokens = chatTemplate?.tokens ?? {};
   const bos = tokens['bos_token'] ?? null;
-  const specialTokens = specialTokensPattern(tokenizer.specialTokens.keys(), tokens['eos_token'] ?? null, bos);
+  const marks = chatTemplate?.templates.has(PLAIN_TEMPLATE_NAME) === true ? PLAIN_MARKS : [];
+  const parting = new Set([...tokenizer.specialTokens.keys(), ...marks]);
+  const specialTokens = specialTokensPattern(parting, tokens['eos_token'] ?? null, bos);
   const bosId = bos === null ? undefined : tokenizer.specialTokens.get(bos);
   return (sample) => {
     const { ids, alignment, dropped } = encode(sample, options, specialTokens);

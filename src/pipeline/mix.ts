@@ -3,6 +3,7 @@ import { openCheckpoint } from '../checkpoint/open.js';
 import { readSource } from '../data/read-source.js';
 import type { Sample } from '../data/sample.js';
 import type { SourceEvent } from '../data/source-spec.js';
+import { InputError } from '../errors.js';
 import { buildMix, type BuildEvent, type BuiltMix } from '../mix/build.js';
 import type { MustInclude } from '../mix/must-include.js';
 import { loadContaminationLists, type ContaminationLists } from '../mix/contamination.js';
@@ -115,10 +116,19 @@ async function* readSources(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Sample> {
   for (const source of recipe.sources) {
-    const samples = readSource(specOf(source), { seed: recipe.seed, onEvent, signal });
-    for await (const sample of samples)
-      yield source.formatter === null ? sample : applyFormatter(sample, source.formatter);
+    try {
+      for await (const sample of readSource(specOf(source), { seed: recipe.seed, onEvent, signal }))
+        yield source.formatter === null ? sample : applyFormatter(sample, source.formatter);
+    } catch (error) {
+      throw located(error, source);
+    }
   }
+}
+
+/** What is wrong with a source, at the line of the recipe that names it; faults with a place of their own keep it. */
+function located(error: unknown, { location }: SourceRecipe): unknown {
+  if (!(error instanceof InputError) || error.location !== undefined) return error;
+  return new InputError(error.message, { location, cause: error });
 }
 
 function specOf(source: SourceRecipe): Parameters<typeof readSource>[0] {

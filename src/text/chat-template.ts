@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
 import { isRecord, parseJsonObject, readIfPresent, specialTokenText, type JsonRecord } from './model-file.js';
-import { PLAIN_TEMPLATE } from './plain-template.js';
+import { PLAIN_TEMPLATE, PLAIN_TEMPLATE_NAME } from './plain-template.js';
 import { compileTemplate, type TemplateProgram } from './template-engine.js';
 import { templateVocabulary, type TemplateVocabulary } from './template-messages.js';
 
@@ -83,7 +83,7 @@ export function chooseTemplate(chat: ChatTemplate, hasTools: boolean, wanted: st
 }
 
 async function modelSources(folder: string | null, config: JsonRecord): Promise<Map<string, string>> {
-  return folder === null ? new Map([['plain', PLAIN_TEMPLATE]]) : templateSources(folder, config);
+  return folder === null ? new Map([[PLAIN_TEMPLATE_NAME, PLAIN_TEMPLATE]]) : templateSources(folder, config);
 }
 
 async function templateSources(folder: string, config: JsonRecord): Promise<Map<string, string>> {

@@ -1,3 +1,8 @@
+export const PLAIN_TEMPLATE_NAME = 'plain';
+
+/** What parts its messages: no special tokens of a tokenizer that was made for another template, and known all the same. */
+export const PLAIN_MARKS = ['<|im_start|>', '<|im_end|>'];
+
 /**
  * How a mix that is built without a model prints conversations: the ChatML headers that most templates share, reasoning
  * between think tags, tool calls as JSON. Stands in only where there is neither a model nor a template file.

@@ -156,6 +156,15 @@ describe('buildMix()', () => {
     expect(mix.manifest.tokens).toBeGreaterThan(1900);
   });
 
+  it('attributes headers of the plain template to the messages they frame, whatever the tokenizer', async () => {
+    const { mix } = await build(rows(said('The ferry leaves at nine, and nobody sails hungry.')), {
+      tokenizer: await loadTokenizer({ encoding: 'o200k_base' }),
+      chatTemplate: await loadChatTemplate(null),
+      modelVocabularySize: null,
+    });
+    expect(mix.manifest.stages.rendered).toMatchObject({ system: 0, tool: 0, text: 0 });
+  });
+
   it('gives every language its share', async () => {
     const { mix } = await build(builtin(), {
       tokens: 16_384,

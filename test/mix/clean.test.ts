@@ -2,6 +2,7 @@ import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readFileSync } from 'node:fs';
+import { array, assert, asyncProperty, constantFrom } from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { loadContaminationLists } from '../../src/mix/contamination.js';
@@ -171,5 +172,25 @@ describe('loadContaminationLists()', () => {
     );
     await writeFile(join(folder, 'bad.jsonl'), '{"a": 1}\n{oops\n');
     await expect(loadContaminationLists([join(folder, 'bad.jsonl')], 8)).rejects.toThrow('bad.jsonl:2: Cannot parse');
+  });
+
+  it('finds every n-gram of its lists, and none else', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'evenkeel-ngrams-'));
+    const word = constantFrom('α', 'b', 'c', '字');
+    const wordsOf = (text: string) => text.match(/[αbc]+|字/gu) ?? [];
+    await assert(
+      asyncProperty(
+        array(word, { minLength: 3, maxLength: 12 }),
+        array(word, { maxLength: 30 }),
+        async (list, words) => {
+          await writeFile(join(folder, 'list.txt'), `${list.join(' ')}\n`);
+          const lists = await loadContaminationLists([join(folder, 'list.txt')], 3);
+          const grams = (all: readonly string[]) =>
+            all.slice(2).map((_, start) => all.slice(start, start + 3).join(' '));
+          const wanted = grams(wordsOf(words.join(' '))).find((gram) => grams(wordsOf(list.join(' '))).includes(gram));
+          expect(lists.find(words.join(' '))?.ngram).toBe(wanted);
+        },
+      ),
+    );
   });
 });
