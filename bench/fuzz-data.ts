@@ -1,14 +1,16 @@
 /**
- * Damages Parquet, Arrow, JSON, gzip, zstd and YAML inputs and reads them. A fault is anything but rows or an InputError:
- * another exception, a process that dies, half a minute on one input, or more memory than MAX_MEMORY.
+ * Damages inputs of every kind (Parquet, Arrow, JSON, JSON Lines, gzip, zstd, cards and recipes, chat templates) and reads
+ * them. A fault is anything but a result or an InputError: another exception, a process that dies, half a minute on one
+ * input, or more memory than MAX_MEMORY.
  *
- *     npx tsx bench/fuzz-data.ts [inputs=100000] [seed=1]
+ *     npx tsx bench/fuzz-data.ts [inputs of each kind=100000] [seed=1] [kind…]
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { KINDS, type Kind } from './fuzz/target.js';
 
 /** The slowest input takes about a second; the rest is for a busy machine. */
 const HANG_MILLISECONDS = 30_000;
@@ -22,7 +24,8 @@ interface Report {
   readonly peak: number;
 }
 
-const [inputs = 100_000, seed = 1] = process.argv.slice(2).map(Number);
+const [inputs = 100_000, seed = 1] = process.argv.slice(2, 4).map(Number);
+const asked = process.argv.slice(4);
 const folder = mkdtempSync(join(tmpdir(), 'evenkeel-fuzz-'));
 const child = fileURLToPath(new URL('fuzz/child.ts', import.meta.url));
 const totals: Record<string, { inputs: number; refused: number }> = {};
@@ -34,11 +37,13 @@ const fault = (text: string): void => {
 let peak = 0;
 let slowest = { iteration: 0, milliseconds: 0 };
 
-for (let from = 0; from < inputs; from += BATCH) {
-  let start = from;
-  const to = Math.min(from + BATCH, inputs);
-  while (start < to) start = await runBatch(start, to);
-  console.error(`${to} inputs, ${faults.length} faults, peak ${Math.round(peak / 2 ** 20)} MiB`);
+for (const kind of KINDS.filter((each) => asked.length === 0 || asked.includes(each))) {
+  for (let from = 0; from < inputs; from += BATCH) {
+    let start = from;
+    const to = Math.min(from + BATCH, inputs);
+    while (start < to) start = await runBatch(kind, start, to);
+  }
+  console.error(`${kind}: ${inputs} inputs; ${faults.length} faults so far, peak ${Math.round(peak / 2 ** 20)} MiB`);
 }
 rmSync(folder, { recursive: true });
 console.log(
@@ -47,14 +52,14 @@ console.log(
 process.exitCode = faults.length === 0 ? 0 : 1;
 
 /** Runs inputs in a process of their own; returns where to go on, after an input that hung or killed it. */
-async function runBatch(from: number, to: number): Promise<number> {
+async function runBatch(kind: Kind, from: number, to: number): Promise<number> {
   const progress = join(folder, 'progress');
   const report = join(folder, 'report');
   rmSync(report, { force: true });
   rmSync(progress, { force: true });
   const process_ = spawn(
     process.execPath,
-    ['--max-old-space-size=1024', '--import', 'tsx', child, ...[seed, from, to].map(String), progress, report],
+    ['--max-old-space-size=1024', '--import', 'tsx', child, ...[seed, from, to].map(String), progress, report, kind],
     { stdio: ['ignore', 'inherit', 'pipe'] },
   );
   let last = '';
@@ -74,15 +79,15 @@ async function runBatch(from: number, to: number): Promise<number> {
   clearInterval(timer);
   if (code !== 0) {
     const at = Number(currentInput(progress));
-    fault(`input ${at}: ${verdict || `the process dies (${code}): ${errors}`}`);
+    fault(`${kind} ${at}: ${verdict || `the process dies (${code}): ${errors}`}`);
     return at + 1;
   }
-  merge(JSON.parse(readFileSync(report, 'utf8')));
+  merge(kind, JSON.parse(readFileSync(report, 'utf8')));
   return to;
 }
 
-function merge(found: Report): void {
-  for (const { iteration, error } of found.faults) fault(`input ${iteration}: ${error}`);
+function merge(kind: Kind, found: Report): void {
+  for (const { iteration, error } of found.faults) fault(`${kind} ${iteration}: ${error}`);
   if (found.peak > MAX_MEMORY) fault(`some input takes ${Math.round(found.peak / 2 ** 20)} MiB`);
   for (const [name, count] of Object.entries(found.names)) {
     const total = (totals[name] ??= { inputs: 0, refused: 0 });

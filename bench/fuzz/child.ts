@@ -1,8 +1,10 @@
 /** Reads damaged inputs `from` … `to`; the number in work is kept in a file, so that the parent can name what hung. */
 import { openSync, writeFileSync, writeSync } from 'node:fs';
-import { loadSpecimens, readDamaged } from './target.js';
+import { KINDS, loadSpecimens, readDamaged } from './target.js';
 
-const [seed, from, to, progressFile, reportFile] = process.argv.slice(2);
+const [seed, from, to, progressFile, reportFile, wanted] = process.argv.slice(2);
+const kind = KINDS.find((each) => each === wanted);
+if (kind === undefined) throw new RangeError(`wanted one of ${KINDS.join(', ')}`);
 const progress = openSync(progressFile ?? '', 'w');
 const specimens = loadSpecimens();
 const faults: { readonly iteration: number; readonly error: string }[] = [];
@@ -14,7 +16,7 @@ for (let iteration = Number(from); iteration < Number(to); iteration++) {
   writeSync(progress, `${iteration}\n`, 0);
   const start = performance.now();
   try {
-    const { name, refused } = await readDamaged(specimens, Number(seed), iteration);
+    const { name, refused } = await readDamaged(specimens, Number(seed), iteration, kind);
     const count = (names[name] ??= { inputs: 0, refused: 0 });
     count.inputs++;
     if (refused) count.refused++;

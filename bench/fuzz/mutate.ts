@@ -59,6 +59,34 @@ const zero: Mutation = (bytes, random) => {
   return bytes.fill(random.below(2) * 255, from, to);
 };
 
+/** What numbers in text are set to. */
+const WRITTEN = ['-1', '0', '4294967296', '1e309', '99999999999999999999', '0x7fffffff', '1_000', '.5', 'null', "''"];
+
+/** A word of one text over a word of another, or one more of it: what stays well-formed gets further. */
+const replaceWord: Mutation = (bytes, random, other) => {
+  const [from, to] = wordAt(bytes, random.below(bytes.length));
+  const [start, end] = wordAt(other, random.below(other.length));
+  const keep = random.below(3) === 0;
+  return join(join(bytes.subarray(0, keep ? to : from), other.subarray(start, end)), bytes.subarray(to));
+};
+
+const writeNumber: Mutation = (bytes, random) => {
+  const at = bytes.findIndex((byte, index) => index >= random.below(bytes.length) && byte >= 0x30 && byte <= 0x39);
+  const [from, to] = wordAt(bytes, Math.max(at, 0));
+  const written = new TextEncoder().encode(WRITTEN[random.below(WRITTEN.length)]);
+  return join(join(bytes.subarray(0, from), written), bytes.subarray(to));
+};
+
+/** The run of letters and digits, or of signs and spaces, that holds a place. */
+function wordAt(bytes: Uint8Array, at: number): [number, number] {
+  const isWord = (index: number) => /[\w\x80-\xff]/u.test(String.fromCharCode(bytes[index] ?? 0));
+  const kind = isWord(at);
+  let [from, to] = [at, at];
+  while (from > 0 && isWord(from - 1) === kind) from--;
+  while (to < bytes.length && isWord(to) === kind) to++;
+  return [from, to];
+}
+
 /** The small ones more often: a file that is wrong in one place gets further. */
 const MUTATIONS: readonly Mutation[] = [
   flipBit,
@@ -77,13 +105,32 @@ const MUTATIONS: readonly Mutation[] = [
   zero,
 ];
 
-/** A damaged copy: one to eight mutations, half of them in the last part of the file, where footers lie. */
-export function mutate(original: Uint8Array, other: Uint8Array, random: Random): Uint8Array {
+/** Of text: mostly by words. */
+const TEXT_MUTATIONS: readonly Mutation[] = [
+  replaceWord,
+  replaceWord,
+  replaceWord,
+  replaceWord,
+  writeNumber,
+  setByte,
+  truncate,
+  remove,
+  repeat,
+  splice,
+];
+
+/**
+ * A damaged copy: one to eight mutations; of binary files half of them in the last part, where footers lie.
+ *
+ * @param isText whether words are a better unit of damage than bytes
+ */
+export function mutate(original: Uint8Array, other: Uint8Array, random: Random, isText: boolean): Uint8Array {
+  const mutations = isText ? TEXT_MUTATIONS : MUTATIONS;
   let bytes: Uint8Array = original.slice();
   const count = 1 + random.below(random.below(8) + 1);
   for (let done = 0; done < count && bytes.length > 0; done++) {
-    const mutation = MUTATIONS[random.below(MUTATIONS.length)] ?? flipBit;
-    const from = random.below(2) === 0 ? Math.max(bytes.length - 2000, 0) : 0;
+    const mutation = mutations[random.below(mutations.length)] ?? flipBit;
+    const from = !isText && random.below(2) === 0 ? Math.max(bytes.length - 2000, 0) : 0;
     const tail = mutation(bytes.slice(from), random, other);
     bytes = join(bytes.subarray(0, from), tail);
   }

@@ -56,10 +56,15 @@ function globals(date: string): Record<string, unknown> {
   };
 }
 
+/** Templates count messages and tools; one that counts further would fill the memory. */
+const MOST_NUMBERS = 1_000_000;
+
 function range(start: number, stop: number | null, step: number): number[] {
   const [from, to] = stop === null ? [0, start] : [start, stop];
   if (step === 0) throw new Error('range() step must not be zero');
-  return Array.from({ length: Math.max(0, Math.ceil((to - from) / step)) }, (_, index) => from + index * step);
+  const length = Math.max(0, Math.ceil((to - from) / step));
+  if (!(length <= MOST_NUMBERS)) throw new Error(`range() of ${length} numbers; at most ${MOST_NUMBERS} are given`);
+  return Array.from({ length }, (_, index) => from + index * step);
 }
 
 /** Python's strftime for the directives that chat templates use, in UTC. */

@@ -11,6 +11,8 @@ import { loadChatTemplate, type ChatTemplate } from '../../src/text/chat-templat
 import { loadTokenizer } from '../../src/text/load-tokenizer.js';
 import { render, type RenderedText } from '../../src/text/render.js';
 import { specialTokensPattern, type SpecialTokens } from '../../src/text/spans.js';
+import { compileTemplate } from '../../src/text/template-engine.js';
+import { templateVocabulary } from '../../src/text/template-messages.js';
 import type { Tokenizer } from '../../src/text/tokenizer.js';
 import { readOracle } from './oracle.js';
 
@@ -186,6 +188,16 @@ describe('render()', () => {
     ];
     expect(() => renderWith('trimmed-alternating', sampleOf(messages))).toThrow(
       'Cannot render row "7" of "set" with the chat template "default": Conversation roles must alternate user/assistant/user/assistant/..., at message 2 (assistant)',
+    );
+  });
+
+  it('refuses a template that would count to a billion', () => {
+    const source = '{% for number in range(1000000000) %}x{% endfor %}';
+    const program = compileTemplate(source, 'set');
+    const named = { name: 'default', source, program, vocabulary: templateVocabulary(source) };
+    const chat = { sha256: '', templates: new Map([['default', named]]), tokens: {} };
+    expect(() => render(sampleOf([{ role: 'user', content: 'a' }]), chat, { specialTokens })).toThrow(
+      'range() of 1000000000 numbers; at most 1000000 are given',
     );
   });
 
