@@ -120,7 +120,7 @@ async function calibrateDown(
     return {
       scales: null,
       report: { downRatio: null, downLossBefore: 0, downLoss: 0 },
-      result: await quantizeLinear(lane, down, prepared, null, null, null),
+      result: await quantizeLinear(lane, down, prepared, null, null),
     };
   }
   const weight = weightOf(lane, down);
@@ -151,7 +151,7 @@ async function calibrateDown(
   return {
     scales,
     report: { downRatio: chosen.ratio, downLossBefore: chosen.lossBefore, downLoss: chosen.loss },
-    result: await quantizeLinear(lane, down, prepared, scales, null, null),
+    result: await quantizeLinear(lane, down, prepared, scales, null),
   };
 }
 
@@ -248,8 +248,8 @@ export async function quantizeExperts(
     const prepared = gram === null ? null : await prepareGram(gram, model.plan.hiddenSize, settings.rounding);
     const measure = { sampled: sampleOfExpert(input, moe, e, job), energy };
     const linears = [
-      await quantizeLinear(lane, plan.gate, prepared, job.scales, null, measure),
-      await quantizeLinear(lane, plan.up, prepared, job.scales, downScales, measure),
+      await quantizeLinear(lane, plan.gate, prepared, job.scales, null, { measure }),
+      await quantizeLinear(lane, plan.up, prepared, job.scales, downScales, { measure }),
     ];
     results.push({ expert: e, linears });
   }

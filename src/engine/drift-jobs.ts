@@ -16,15 +16,27 @@ export interface FollowerInput {
  * the unquantized model's, x̂ and ĥ the follower's, which runs through the layers quantized so far.
  */
 export interface DriftJobs {
-  /** Σ x̂x̂ᵀ, Σ (x − x̂)x̂ᵀ and Σ |x̂| over tokens [from, to). */
-  crossMoments: {
+  /** Second moments of two streams' rows over tokens [from, to); see `momentsGraph`. */
+  moments: {
     job: {
       readonly from: number;
       readonly to: number;
-      readonly expertsInput: RowStoreDescriptor;
-      readonly follower: RowStoreDescriptor;
+      /** x and x̂, or what becomes them once the input norm of a layer has passed over it. */
+      readonly own: RowStoreDescriptor;
+      readonly followed: RowStoreDescriptor;
+      readonly normedBy: number | null;
+      /** h and ĥ, where their difference's moments with x̂ are wanted. */
+      readonly streams: { readonly own: RowStoreDescriptor; readonly followed: RowStoreDescriptor } | null;
+      /** Tokens whose x̂ is returned, rising. */
+      readonly sample: Int32Array;
     };
-    result: { readonly gram: Float32Array; readonly cross: Float32Array; readonly absolute: Float32Array };
+    result: {
+      readonly gram: Float32Array;
+      readonly absolute: Float32Array;
+      readonly cross: Float32Array;
+      readonly owed: Float32Array | null;
+      readonly sample: Float32Array;
+    };
   };
   /** The regression of x on x̂, less the identity. */
   drift: {

@@ -6,62 +6,115 @@ import {
   assignExperts,
   combineExperts,
   dealExperts,
+  mixerRowsOf,
   runLayerBlocks,
   runRoutedExperts,
   spans,
   type LayerRouting,
   type PassState,
 } from './layer-pass.js';
+import { momentsOf, quantizeDriftingMixer } from './drift-mixer.js';
 import type { QuantizeContext } from './quantize-context.js';
 import type { LinearResult } from './quantize-jobs.js';
 import { evenSample, FORCED_SAMPLE } from './forced-sample.js';
 import type { CellReport, EdgeReport, LayerResult } from './layer-report.js';
-import { BESIDE_EXPERTS, quantizeShared, relativeErrors } from './quantize-shared.js';
-import { edgeCandidates, searchReaders, sumLosses, type Mean } from './search-edge.js';
+import { wantedTaps } from './quantize-layer.js';
+import { BESIDE_EXPERTS, DENSE_TAPS, MIXER_TAPS, quantizeShared, relativeErrors } from './quantize-shared.js';
+import {
+  edgeCandidates,
+  meansOf,
+  searchEdge,
+  searchReaders,
+  sumLosses,
+  type Mean,
+  type Settle,
+} from './search-edge.js';
 import { rewriteTensors } from './rewrite.js';
 import { applyEdge, usableEdges, type Smoothing } from './smoothing.js';
 
-/** What is settled of a layer before its experts. */
+/** What is settled of a layer before its feed-forward block. */
 export interface SettledBlocks {
   readonly smoothing: Smoothing;
   readonly edges: EdgeReport[];
-  readonly means: ReadonlyMap<Tap, Mean>;
   readonly linears: readonly LinearResult[];
   readonly energy: LanguageEnergy;
   /** What the settled Linears compute with. */
   readonly overrides: readonly WeightOverride[];
 }
 
-/** Walks the follower through a layer without routed experts: all its Linears as they were quantized. */
-export async function followDenseLayer(
+/** A layer's result, and its routing in the unquantized stream. */
+export type DriftingLayer = LayerResult & { readonly routing: LayerRouting | null };
+
+/**
+ * Quantizes a layer for the inputs it will really get. The follower's stream ĥ runs through what is quantized already; the
+ * unquantized stream h beside it says what should have come out.
+ */
+export async function quantizeDriftingLayer(
   context: QuantizeContext,
   follower: PassState,
   layer: LayerPlan,
+): Promise<DriftingLayer> {
+  const { lanes, plan, state, targets, sample } = context;
+  const { index } = layer;
+  const settled = await quantizeDriftingMixer(context, follower, layer);
+  const taps = wantedTaps(layer, targets, true).filter((tap) => !MIXER_TAPS.has(tap));
+  const rest = { sample: sample.tokens, half: 'rest', mixerRows: mixerRowsOf(state, layer) } as const;
+  const means = meansOf(await runLayerBlocks(lanes, state, index, taps, rest), state.layout.tokens);
+  const routing = assignExperts(plan, state, index);
+  const result =
+    routing === null
+      ? await followDenseBlock(context, follower, layer, means, settled)
+      : await quantizeDriftingExperts(context, follower, layer, routing, means, settled);
+  return { ...result, routing };
+}
+
+/** Quantizes a dense block on the unquantized stream's inputs, and walks the follower through it. */
+async function followDenseBlock(
+  context: QuantizeContext,
+  follower: PassState,
+  layer: LayerPlan,
+  means: ReadonlyMap<Tap, Mean>,
   { smoothing, edges, linears, energy, overrides }: SettledBlocks,
 ): Promise<LayerResult> {
-  await runLayerBlocks(context.lanes, follower, layer.index, [], undefined, overrides);
+  const { lanes, targets, sample } = context;
+  const settle: Settle = (edge, candidates, losses) => {
+    const { scales, ratio, lossBefore, loss } = chooseScales(candidates, losses);
+    edges.push({ edge: edge.name, ratio, lossBefore, loss });
+    if (ratio !== null) applyEdge(smoothing, edge, scales);
+  };
+  for (const edge of usableEdges(layer, targets).filter(({ tap }) => !MIXER_TAPS.has(tap))) {
+    await searchEdge(context, layer, edge, means.get(edge.tap)!, settle);
+  }
+  const block = await quantizeShared(context, layer, means, smoothing, { taps: DENSE_TAPS, effective: true });
+  const all = [...linears, ...block.linears];
+  const effective = block.linears.flatMap((linear) => (linear.effective === null ? [] : [linear.effective]));
+  await runLayerBlocks(lanes, follower, layer.index, [], {
+    overrides: [...overrides, ...effective],
+    half: 'rest',
+    mixerRows: mixerRowsOf(follower, layer),
+  });
   return {
-    tensors: [...linears.flatMap(({ tensors }) => tensors), ...rewriteTensors(context, layer, smoothing)],
+    tensors: [...all.flatMap(({ tensors }) => tensors), ...rewriteTensors(context, layer, smoothing)],
     report: {
       layer: layer.index,
-      languageErrors: relativeErrors(energy, context.sample.languages),
+      languageErrors: relativeErrors(addEnergy(energy, block.energy), sample.languages),
       edges,
-      linears: linears.map(({ module, relativeError }) => ({ module, relativeError })),
+      linears: all.map(({ module, relativeError }) => ({ module, relativeError })),
       experts: [],
     },
   };
 }
 
 /**
- * Quantizes the experts of a layer for the inputs they will really get. The follower's stream ĥ runs through attention as
- * quantized; gate and up are quantized towards what they did on x, downs so that they also repay what ĥ lacks of h.
- * up → down is left alone: with both corrections, smoothing it gained nothing measurable.
+ * Gate and up are quantized towards what they did on x, downs so that they also repay what ĥ lacks of h. up → down is left
+ * alone: with both corrections, smoothing it gained nothing measurable.
  */
-export async function quantizeDriftingExperts(
+async function quantizeDriftingExperts(
   context: QuantizeContext,
   follower: PassState,
   layer: LayerPlan,
   routing: LayerRouting,
+  means: ReadonlyMap<Tap, Mean>,
   settled: SettledBlocks,
 ): Promise<LayerResult> {
   const { lanes, plan, state, targets, sample } = context;
@@ -71,15 +124,22 @@ export async function quantizeDriftingExperts(
   // The unquantized stream first: its experts' outputs complete h.
   await runRoutedExperts(lanes, state, index, routing);
   await combineExperts(lanes, plan, state, index);
-  await runLayerBlocks(lanes, follower, index, [], undefined, settled.overrides);
+  const rest = { overrides: settled.overrides, half: 'rest', mixerRows: mixerRowsOf(follower, layer) } as const;
+  await runLayerBlocks(lanes, follower, index, [], rest);
   const followed = assignExperts(plan, follower, index)!;
   if (!targets.quantized.has(moe.experts[0]!.down.module)) {
     // Experts that stay as they are: both streams simply pass them.
     await runRoutedExperts(lanes, follower, index, followed);
     await combineExperts(lanes, plan, follower, index);
-    return withShared(context, layer, settled, [], noEnergy(sample.languages.length), []);
+    return withShared(context, layer, means, settled, [], noEnergy(sample.languages.length), []);
   }
-  const mean = await followedMoments(context, follower);
+  const { mean, cross } = await momentsOf(context, {
+    own: state.expertsInput!,
+    followed: follower.expertsInput!,
+    normedBy: null,
+    streams: null,
+  });
+  const drift = await lanes.call(0, 'drift', { gram: mean.gram, cross, tokens });
 
   const edge = usableEdges(layer, targets).find(({ tap }) => tap === 'feed-forward-input');
   const input = { expertsInput: follower.expertsInput!, routing: follower.routing!, assignments: followed.assignments };
@@ -114,7 +174,7 @@ export async function quantizeDriftingExperts(
         layer: index,
         experts,
         layerGram: mean.gram,
-        drift: mean.drift,
+        drift,
         scales,
         accumulator: follower.accumulators[lane]!,
         sample,
@@ -160,16 +220,19 @@ export async function quantizeDriftingExperts(
     tokens: count,
     ownShare,
     downRatio: null,
+    downLossBefore: 0,
+    downLoss: 0,
     relativeErrors: [...byExpert.get(expert)!, down].map(({ relativeError }) => relativeError),
   }));
-  return withShared(context, layer, settled, linears, energy, reports);
+  return withShared(context, layer, means, settled, linears, energy, reports);
 }
 
 /** Quantizes what stands beside the routed experts, now that the scales of their common edge are known. */
 async function withShared(
   context: QuantizeContext,
   layer: LayerPlan,
-  { smoothing, edges, means, linears, energy }: SettledBlocks,
+  means: ReadonlyMap<Tap, Mean>,
+  { smoothing, edges, linears, energy }: SettledBlocks,
   expertLinears: readonly LinearResult[],
   expertEnergy: LanguageEnergy,
   experts: readonly CellReport[],
@@ -192,38 +255,5 @@ async function withShared(
       linears: plain.map(({ module, relativeError }) => ({ module, relativeError })),
       experts,
     },
-  };
-}
-
-/** Means over the follower's expert inputs, and the regression of x on them. */
-async function followedMoments(
-  { lanes, state }: QuantizeContext,
-  follower: PassState,
-): Promise<Mean & { readonly drift: Float32Array }> {
-  const { tokens } = state.layout;
-  const parts = await Promise.all(
-    spans(tokens, lanes.count).map(([from, to], lane) =>
-      lanes.call(lane, 'crossMoments', {
-        from,
-        to,
-        expertsInput: state.expertsInput!,
-        follower: follower.expertsInput!,
-      }),
-    ),
-  );
-  const mean = (pick: (part: (typeof parts)[number]) => Float32Array): Float32Array => {
-    const total = new Float32Array(pick(parts[0]!).length);
-    for (const part of parts) pick(part).forEach((value, i) => (total[i]! += value / tokens));
-    return total;
-  };
-  const gram = mean((part) => part.gram);
-  const cross = mean((part) => part.cross);
-  const drift = await lanes.call(0, 'drift', { gram, cross, tokens });
-  return {
-    gram,
-    absolute: mean((part) => part.absolute),
-    sample: new Float32Array(0),
-    sampledTokens: new Int32Array(0),
-    drift,
   };
 }

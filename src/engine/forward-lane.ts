@@ -58,14 +58,17 @@ export async function runLayer(model: LaneModel, job: ForwardJobs['layer']['job'
     model.reader,
     new Map(job.overrides.map(({ key, data, shape }) => [key, { data, shape }])),
   );
-  const layer = loadLayer(model.plan, model.plan.layers[job.layer]!, reader, model, new Set(job.taps), job.sample);
+  const options = { taps: new Set(job.taps), sample: job.sample, half: job.half };
+  const layer = loadLayer(model.plan, model.plan.layers[job.layer]!, reader, model, options);
   const hidden = openRowStore(job.hidden);
   const rows = job.expertsInput === null ? null : openRowStore(job.expertsInput);
   const experts =
     rows === null || job.routing === null
       ? null
       : { rows, chosen: new Int32Array(job.routing.chosen), weights: new Float32Array(job.routing.weights) };
-  for (const batch of job.batches) await layer.run(batch, hidden, experts);
+  const mixerRows = job.mixerRows === null ? null : openRowStore(job.mixerRows);
+  for (const batch of job.batches) await layer.run(batch, hidden, { experts, mixerRows });
+  mixerRows?.close();
   hidden.close();
   rows?.close();
   const sampledTokens = Int32Array.from(layer.sampledTokens);

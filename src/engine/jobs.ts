@@ -1,5 +1,6 @@
 import type { TokenDivergence } from '../evaluate/divergence.js';
 import type { DivergenceJob } from './evaluate-lane.js';
+import type { LayerHalf } from '../graph/layer.js';
 import type { QuantizeSettings } from './quantize-settings.js';
 import type { Tap } from '../model/plan.js';
 import type { Batch } from '../runtime/batches.js';
@@ -54,10 +55,13 @@ export interface ForwardJobs {
     };
     result: null;
   };
-  /** Runs batches through a layer, all but its routed experts. */
+  /** Runs batches through a layer or a half of it, all but its routed experts. */
   layer: {
     job: {
       readonly layer: number;
+      readonly half: LayerHalf;
+      /** What the mixer's output Linear reads: written by the first half, read by the second, null for a whole layer. */
+      readonly mixerRows: RowStoreDescriptor | null;
       readonly batches: readonly Batch[];
       readonly hidden: RowStoreDescriptor;
       readonly expertsInput: RowStoreDescriptor | null;

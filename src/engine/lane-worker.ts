@@ -6,7 +6,8 @@ import { createSessionCache, type SessionCache } from '../runtime/sessions.js';
 import { createWeightReader } from '../runtime/weights.js';
 import { quantizeDowns } from './drift-downs.js';
 import { quantizeGates, searchGates } from './drift-gates.js';
-import { crossMoments, drift, residual } from './drift-streams.js';
+import { drift, moments } from './drift-moments.js';
+import { residual } from './drift-residual.js';
 import { divergence } from './evaluate-lane.js';
 import { roundedReader } from './rounded-reader.js';
 import type { Handled, LaneReply, LaneRequest } from '../runtime/workers.js';
@@ -89,7 +90,7 @@ const HANDLERS: Handlers = {
   quantizeLinears: (job: Jobs['quantizeLinears']['job']) => quantizeLinears(lane(), job),
   calibrateExperts: (job: Jobs['calibrateExperts']['job']) => calibrateExperts(lane(), job),
   quantizeExperts: (job: Jobs['quantizeExperts']['job']) => quantizeExperts(lane(), job),
-  crossMoments: (job: Jobs['crossMoments']['job']) => crossMoments(job),
+  moments: (job: Jobs['moments']['job']) => moments(model(), job),
   drift: (job: Jobs['drift']['job']) => drift(job),
   searchGates: (job: Jobs['searchGates']['job']) => searchGates(lane(), job),
   quantizeGates: (job: Jobs['quantizeGates']['job']) => quantizeGates(lane(), job),

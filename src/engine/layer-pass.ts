@@ -1,6 +1,7 @@
 import type { RoutingBatch } from '../coverage/routing.js';
 import { InterruptedError } from '../errors.js';
-import type { ModelPlan, MoePlan, Tap } from '../model/plan.js';
+import type { LayerHalf } from '../graph/layer.js';
+import type { LayerPlan, ModelPlan, MoePlan, Tap } from '../model/plan.js';
 import { planBatches, type Batch } from '../runtime/batches.js';
 import { createRowStore, openRowStore, type RowStoreDescriptor } from '../runtime/row-store.js';
 import type { Lanes } from '../runtime/workers.js';
@@ -48,28 +49,42 @@ export interface LayerRouting {
  */
 export function createFollower(plan: ModelPlan, { layout, accumulators }: PassState, spill?: SpillPath): PassState {
   const follower: SpillPath = (name) => spill?.(`follower-${name}`) ?? null;
-  return { ...createPassState(plan, layout, 0, follower), accumulators };
+  return { ...createPassState(plan, layout, 0, { spill: follower, halves: true }), accumulators };
+}
+
+/** Where a layer's halves meet: the storage of the experts' inputs, which are there only afterwards. */
+export function mixerRowsOf({ expertsInput }: PassState, { mixer }: LayerPlan): RowStoreDescriptor {
+  if (expertsInput === null) throw new Error('the pass has no room for the halves of a layer');
+  return { ...expertsInput, width: mixer.output.inFeatures };
 }
 
 /** Where a row store goes: null keeps it in memory. */
 export type SpillPath = (name: string) => string | null;
 
+export interface PassOptions {
+  readonly spill?: SpillPath | undefined;
+  /** Layers run in halves. */
+  readonly halves?: boolean;
+}
+
 export function createPassState(
   plan: ModelPlan,
   layout: TokenLayout,
   lanes: number,
-  spill: SpillPath = () => null,
+  { spill = () => null, halves = false }: PassOptions = {},
 ): PassState {
   const { tokens } = layout;
   const moes = plan.layers.flatMap(({ feedForward }) => (feedForward.kind === 'moe' ? [feedForward] : []));
   const topK = Math.max(0, ...moes.map((moe) => moe.topK));
   const heads = Math.max(1, ...plan.layers.map(({ mixer }) => ('heads' in mixer ? mixer.heads : 1)));
-  const store = (name: string): RowStoreDescriptor => createRowStore(tokens, plan.hiddenSize, spill(name));
+  const store = (name: string, stride?: number): RowStoreDescriptor =>
+    createRowStore(tokens, plan.hiddenSize, spill(name), stride);
+  const widest = Math.max(plan.hiddenSize, ...plan.layers.map(({ mixer }) => mixer.output.inFeatures));
   return {
     layout,
     batches: planBatches(layout.offsets, heads),
     hidden: store('hidden'),
-    expertsInput: moes.length === 0 ? null : store('experts-input'),
+    expertsInput: halves ? store('experts-input', widest) : moes.length === 0 ? null : store('experts-input'),
     accumulators: moes.length === 0 ? [] : Array.from({ length: lanes }, (_, lane) => store(`accumulator-${lane}`)),
     routing:
       moes.length === 0
@@ -88,6 +103,14 @@ export async function embedTokens(lanes: ForwardLanes, { layout, hidden }: PassS
   );
 }
 
+export interface LayerBlocksOptions {
+  /** Tokens whose inputs are returned beside the sums. */
+  readonly sample?: Int32Array;
+  readonly overrides?: readonly WeightOverride[];
+  readonly half?: LayerHalf;
+  readonly mixerRows?: RowStoreDescriptor | null;
+}
+
 /**
  * Runs a layer, all but its routed experts, over all batches. Batches are dealt to lanes by position, not by who is
  * free, so that sums add up in the same order every time.
@@ -97,15 +120,25 @@ export async function runLayerBlocks(
   state: PassState,
   layer: number,
   taps: readonly Tap[],
-  sample: Int32Array = new Int32Array(0),
-  overrides: readonly WeightOverride[] = [],
+  { sample = new Int32Array(0), overrides = [], half = 'whole', mixerRows = null }: LayerBlocksOptions = {},
 ): Promise<readonly SharedSums[]> {
   const { hidden, expertsInput, routing } = state;
   const parts = await Promise.all(
     deal(state.batches, lanes.count).map((batches, lane) =>
       batches.length === 0
         ? Promise.resolve([])
-        : lanes.call(lane, 'layer', { layer, batches, hidden, expertsInput, routing, taps, sample, overrides }),
+        : lanes.call(lane, 'layer', {
+            layer,
+            half,
+            mixerRows,
+            batches,
+            hidden,
+            expertsInput,
+            routing,
+            taps,
+            sample,
+            overrides,
+          }),
     ),
   );
   return mergeSums(parts);

@@ -18,7 +18,10 @@ export interface CellReport {
   readonly expert: number;
   readonly tokens: number;
   readonly ownShare: number;
+  /** The search of the expert's up → down edge: null where it was left alone, and its losses where it was searched. */
   readonly downRatio: number | null;
+  readonly downLossBefore: number;
+  readonly downLoss: number;
   /** Relative output error of gate, up, down. */
   readonly relativeErrors: readonly number[];
 }

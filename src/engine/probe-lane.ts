@@ -76,15 +76,15 @@ function probedLinears(lane: QuantizeLane, layer: LayerPlan): { readonly wide: L
 async function probeBlocks(lane: QuantizeLane, layer: LayerPlan, sequenceLength: number): Promise<Measured> {
   const { plan, reader } = lane.model;
   const taps = wantedTaps(layer, lane.targets);
-  const loaded = loadLayer(plan, layer, reader, lane.model, new Set(taps));
+  const loaded = loadLayer(plan, layer, reader, lane.model, { taps: new Set(taps) });
   const length = Math.min(sequenceLength, BATCH_TOKENS);
   const count = Math.max(1, Math.floor(BATCH_TOKENS / length));
   const hidden = openRowStore(createRowStore(length * count, plan.hiddenSize, null));
   hidden.write(0, noise(length * count * plan.hiddenSize, 1));
   const sequences = Array.from({ length: count }, (_, i) => ({ row: i * length, length }));
   const short = Math.min(8, length);
-  await loaded.run({ sequences: [{ row: 0, length: short }], length: short }, hidden, null);
-  const seconds = await timed(() => loaded.run({ sequences, length }, hidden, null));
+  await loaded.run({ sequences: [{ row: 0, length: short }], length: short }, hidden);
+  const seconds = await timed(() => loaded.run({ sequences, length }, hidden));
   const experts = layer.feedForward.kind === 'moe' ? new Set(layer.feedForward.experts.flatMap(Object.values)) : null;
   const weights = layerLinears(layer).reduce(
     (sum, linear) => sum + (experts?.has(linear) === true ? 0 : linear.inFeatures * linear.outFeatures),

@@ -17,6 +17,22 @@ export interface LinearResult {
   readonly effective: WeightOverride | null;
 }
 
+/** What a Linear's weight is quantized towards. */
+export type LinearTarget =
+  | { readonly kind: 'stored' }
+  /** W·M with M − I = drift; see `inputDrift`. */
+  | { readonly kind: 'drift'; readonly drift: Float32Array }
+  /**
+   * W, corrected for what its output lacks: mean (x − x̂)x̂ᵀ of its own inputs, and mean rx̂ᵀ for what else its output
+   * should bring; see `repayResidual`.
+   */
+  | {
+      readonly kind: 'owed';
+      readonly cross: Float32Array;
+      readonly owed: Float32Array | null;
+      readonly tokens: number;
+    };
+
 /** Sampled rows of an input, and the language of each. */
 export interface SampledInput {
   readonly rows: Float32Array;
@@ -67,6 +83,7 @@ export interface CalibrationJobs extends ForwardJobs, DriftJobs {
       readonly languages: number;
       /** Return each Linear's effective weight. */
       readonly effective: boolean;
+      readonly towards: LinearTarget;
     };
     result: { readonly linears: readonly LinearResult[]; readonly energy: LanguageEnergy };
   };

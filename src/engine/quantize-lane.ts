@@ -9,13 +9,15 @@ import type { WeightOverride } from './jobs.js';
 import { layerLinears } from '../model/linears.js';
 import type { Linear } from '../model/plan.js';
 import { noEnergy, type LanguageEnergy } from './language-sample.js';
+import { followDrift, repayResidual } from '../awq/drift.js';
 import { addOutputErrors, dequantize, type SampledRows } from '../awq/output-error.js';
+import { gemm } from '../runtime/matrix.js';
 import { readLinear, weightKey } from '../runtime/weights.js';
 import type { Handled } from '../runtime/workers.js';
 import type { LaneModel } from './forward-lane.js';
 import type { DriftedExpert } from './drift-experts.js';
 import { smoothWeight } from './smooth-weight.js';
-import type { CalibrationJobs, LinearResult } from './quantize-jobs.js';
+import type { CalibrationJobs, LinearResult, LinearTarget } from './quantize-jobs.js';
 import type { QuantizeSettings } from './quantize-settings.js';
 
 /** A lane that quantizes: the model, the settings, and what it keeps between the two passes over a layer's experts. */
@@ -105,6 +107,7 @@ export async function quantizeLinears(
   job: CalibrationJobs['quantizeLinears']['job'],
 ): Promise<Handled> {
   const linears = findLinears(lane, job.layer, job.modules);
+  const plain = job.towards.kind === 'owed' ? job.gram.slice() : job.gram;
   const gram = job.inputScales === null ? job.gram : smoothGram(job.gram, job.inputScales, job.gram);
   const prepared = await prepareGram(gram, linears[0]!.inFeatures, lane.settings.rounding);
   const results: LinearResult[] = [];
@@ -112,11 +115,46 @@ export async function quantizeLinears(
   const sampled = { rows: job.sampled.rows, groupOf: job.sampled.languageOf, groups: job.languages };
   for (const linear of linears) {
     const outputScales = job.outputScales[linear.module] ?? null;
+    const stored = weightOf(lane, linear);
+    const target = await targetOf(job.towards, linear, stored, plain);
     results.push(
-      await quantizeLinear(lane, linear, prepared, job.inputScales, outputScales, { sampled, energy }, job.effective),
+      await quantizeLinear(lane, linear, prepared, job.inputScales, outputScales, {
+        measure: { sampled, energy },
+        wantsEffective: job.effective,
+        target: target === stored ? null : target,
+      }),
     );
   }
   return { result: { linears: results, energy }, transfer: transferOf(results) };
+}
+
+/** The weight [out, in], not smoothed, that a Linear is quantized towards. */
+async function targetOf(
+  towards: LinearTarget,
+  { inFeatures, outFeatures }: Linear,
+  stored: Float32Array,
+  gram: Float32Array,
+): Promise<Float32Array> {
+  switch (towards.kind) {
+    case 'stored':
+      return stored;
+    case 'drift':
+      return followDrift(stored, towards.drift, inFeatures);
+    case 'owed': {
+      const { cross, owed, tokens } = towards;
+      const shape = { m: outFeatures, n: inFeatures, k: inFeatures };
+      const lacking = await gemm(stored, cross, shape, owed === null ? {} : { addend: owed });
+      return repayResidual(stored, { gram, inFeatures, tokens }, lacking);
+    }
+  }
+}
+
+export interface LinearOptions {
+  /** Where the errors of sampled outputs are added up, against the stored weight. */
+  readonly measure?: { readonly sampled: SampledRows; readonly energy: LanguageEnergy } | null;
+  readonly wantsEffective?: boolean;
+  /** Quantized towards in place of the stored weight; overwritten. */
+  readonly target?: Float32Array | null;
 }
 
 /** Reads, smooths, quantizes and packs one Linear. */
@@ -126,13 +164,14 @@ export async function quantizeLinear(
   prepared: PreparedGram | null,
   inputScales: Float32Array | null,
   outputScales: Float32Array | null,
-  measure: { readonly sampled: SampledRows; readonly energy: LanguageEnergy } | null,
-  wantsEffective = false,
+  { measure = null, wantsEffective = false, target = null }: LinearOptions = {},
 ): Promise<LinearResult> {
   const { outFeatures, inFeatures, module } = linear;
   const original = weightOf(lane, linear);
   let weight = original;
-  if (measure !== null) {
+  if (target !== null) {
+    weight = target;
+  } else if (measure !== null) {
     weight = lane.model.scratch.floats('smoothed', original.length);
     weight.set(original);
   }

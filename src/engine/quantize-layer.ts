@@ -2,16 +2,22 @@ import { chooseScales, type ScaleCandidate } from '../awq/scale-search.js';
 import type { Targets } from '../awq/targets.js';
 import { linearsByTap } from '../model/linears.js';
 import type { LayerPlan, SmoothingEdge, Tap } from '../model/plan.js';
-import type { SharedSums } from './jobs.js';
-import { combineExperts, dealExperts, type LayerRouting, type PassState } from './layer-pass.js';
-import { followDenseLayer, quantizeDriftingExperts } from './drift-layer.js';
+import { assignExperts, combineExperts, dealExperts, runLayerBlocks, type LayerRouting } from './layer-pass.js';
 import type { QuantizeContext } from './quantize-context.js';
 import { evenSample, FORCED_SAMPLE } from './forced-sample.js';
 import { addEnergy, noEnergy } from './language-sample.js';
 import type { EdgeReport, LayerResult } from './layer-report.js';
 import { quantizedModules } from './quantized-modules.js';
-import { BEFORE_EXPERTS, quantizeShared, relativeErrors, sumEnergy } from './quantize-shared.js';
-import { edgeCandidates, searchEdge, searchReaders, sumLosses, type Mean, type Settle } from './search-edge.js';
+import { quantizeShared, relativeErrors, sumEnergy } from './quantize-shared.js';
+import {
+  edgeCandidates,
+  meansOf,
+  searchEdge,
+  searchReaders,
+  sumLosses,
+  type Mean,
+  type Settle,
+} from './search-edge.js';
 import type { CalibrationJobs, ExpertResult } from './quantize-jobs.js';
 import { rewriteTensors } from './rewrite.js';
 import { applyEdge, noSmoothing, usableEdges, type Smoothing } from './smoothing.js';
@@ -40,18 +46,12 @@ export function wantedTaps(layer: LayerPlan, targets: Targets, follows = false):
 export async function quantizeLayer(
   context: QuantizeContext,
   layer: LayerPlan,
-  sums: readonly SharedSums[],
-  routing: LayerRouting | null,
-  follower: PassState | null = null,
-): Promise<LayerResult> {
-  const { targets, state } = context;
-  const tokens = state.layout.tokens;
-  const means = new Map(
-    sums.map(({ tap, gram, absolute, sample, sampledTokens }) => [
-      tap,
-      { gram: scaled(gram, 1 / tokens), absolute: scaled(absolute, 1 / tokens), sample, sampledTokens },
-    ]),
-  );
+): Promise<LayerResult & { readonly routing: LayerRouting | null }> {
+  const { lanes, plan, targets, state, sample } = context;
+  const taps = wantedTaps(layer, targets);
+  const sums = await runLayerBlocks(lanes, state, layer.index, taps, { sample: sample.tokens });
+  const routing = assignExperts(plan, state, layer.index);
+  const means = meansOf(sums, state.layout.tokens);
   const smoothing = noSmoothing();
   const edges: EdgeReport[] = [];
   const usable = usableEdges(layer, targets).filter(({ tap }) => tap !== 'expert-down');
@@ -65,18 +65,6 @@ export async function quantizeLayer(
   const hasExperts = routing !== null;
   for (const edge of usable) {
     if (!hasExperts || edge !== shared) await searchEdge(context, layer, edge, means.get(edge.tap)!, settle);
-  }
-  if (follower !== null) {
-    const blocks = hasExperts ? BEFORE_EXPERTS : null;
-    const { linears, energy } = await quantizeShared(context, layer, means, smoothing, {
-      taps: blocks,
-      effective: true,
-    });
-    const overrides = linears.flatMap(({ effective }) => (effective === null ? [] : [effective]));
-    const settled = { smoothing, edges, overrides, means, linears, energy };
-    return hasExperts
-      ? quantizeDriftingExperts(context, follower, layer, routing, settled)
-      : followDenseLayer(context, follower, layer, settled);
   }
   let experts: readonly ExpertResult[] = [];
   if (routing !== null) {
@@ -98,19 +86,24 @@ export async function quantizeLayer(
     ...experts.flatMap(({ expert, linears: down }) => [...(byExpert.get(expert) ?? []), ...down]),
   ];
   return {
+    routing,
     tensors: [...all.flatMap(({ tensors }) => tensors), ...rewriteTensors(context, layer, smoothing)],
     report: {
       layer: layer.index,
       languageErrors: relativeErrors(addEnergy(energy, gatesAndUps.energy), context.sample.languages),
       edges,
       linears: linears.map(({ module, relativeError }) => ({ module, relativeError })),
-      experts: experts.map(({ expert, tokens: count, ownShare, downRatio, linears: down }) => ({
-        expert,
-        tokens: count,
-        ownShare,
-        downRatio,
-        relativeErrors: [...(byExpert.get(expert) ?? []), ...down].map(({ relativeError }) => relativeError),
-      })),
+      experts: experts.map(
+        ({ expert, tokens: count, ownShare, downRatio, downLossBefore, downLoss, linears: down }) => ({
+          expert,
+          tokens: count,
+          ownShare,
+          downRatio,
+          downLossBefore,
+          downLoss,
+          relativeErrors: [...(byExpert.get(expert) ?? []), ...down].map(({ relativeError }) => relativeError),
+        }),
+      ),
     },
   };
 }
@@ -200,9 +193,4 @@ function recordDowns(layer: LayerPlan, downScales: ReadonlyMap<number, Float32Ar
   if (layer.feedForward.kind !== 'moe') return;
   for (const [expert, scales] of downScales)
     smoothing.outputs.set(layer.feedForward.experts[expert]!.up.module, scales);
-}
-
-function scaled(values: Float32Array, factor: number): Float32Array {
-  for (let i = 0; i < values.length; i++) values[i]! *= factor;
-  return values;
 }

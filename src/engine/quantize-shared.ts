@@ -2,19 +2,29 @@ import { linearsByTap } from '../model/linears.js';
 import type { LayerPlan, Tap } from '../model/plan.js';
 import { addEnergy, noEnergy, type LanguageEnergy } from './language-sample.js';
 import type { QuantizeContext } from './quantize-context.js';
-import type { CalibrationJobs } from './quantize-jobs.js';
+import type { CalibrationJobs, LinearTarget } from './quantize-jobs.js';
 import { quantizedModules } from './quantized-modules.js';
 import type { Mean } from './search-edge.js';
 import type { Smoothing } from './smoothing.js';
 
-/** Taps of a layer with experts whose Linears are quantized before them, and after them. */
-export const BEFORE_EXPERTS: ReadonlySet<Tap> = new Set([
+/** Taps of a mixer, and those of a layer with experts whose Linears are quantized beside them. */
+export const MIXER_TAPS: ReadonlySet<Tap> = new Set([
   'mixer-input',
   'mixer-output',
   'latent-query',
   'latent-key-value',
 ]);
 export const BESIDE_EXPERTS: ReadonlySet<Tap> = new Set(['feed-forward-input', 'shared-down']);
+export const DENSE_TAPS: ReadonlySet<Tap> = new Set(['feed-forward-input', 'dense-down']);
+
+export interface SharedOptions {
+  /** Only these taps' Linears. */
+  readonly taps?: ReadonlySet<Tap> | null;
+  /** Return what the Linears compute with. */
+  readonly effective?: boolean;
+  /** What the Linears of a tap are quantized towards, where not to their stored weights. */
+  readonly towards?: ReadonlyMap<Tap, LinearTarget>;
+}
 
 /** Everything but the routed experts, tap by tap; taps go to lanes in turn. */
 export async function quantizeShared(
@@ -22,7 +32,7 @@ export async function quantizeShared(
   layer: LayerPlan,
   means: ReadonlyMap<Tap, Mean>,
   smoothing: Smoothing,
-  { taps = null, effective = false }: { readonly taps?: ReadonlySet<Tap> | null; readonly effective?: boolean } = {},
+  { taps = null, effective = false, towards }: SharedOptions = {},
 ): Promise<CalibrationJobs['quantizeLinears']['result']> {
   const languageOf = new Map(Array.from(sample.tokens, (token, i) => [token, sample.languageOf[i]!] as const));
   const jobs = [...linearsByTap(layer)]
@@ -40,6 +50,7 @@ export async function quantizeShared(
         },
         languages: sample.languages.length,
         effective,
+        towards: towards?.get(tap) ?? { kind: 'stored' },
         inputScales: smoothing.inputs.get(modules[0]!) ?? null,
         outputScales: Object.fromEntries(
           modules.flatMap((module) =>

@@ -18,7 +18,6 @@ import {
   createPassState,
   embedTokens,
   layOut,
-  runLayerBlocks,
   type PassState,
   type SpillPath,
 } from './layer-pass.js';
@@ -28,7 +27,8 @@ import { outputFormat } from './output-format.js';
 import { planOutput, type OutputPlan } from './output-plan.js';
 import type { QuantizeContext } from './quantize-context.js';
 import type { LayerReport } from './layer-report.js';
-import { quantizeLayer, wantedTaps } from './quantize-layer.js';
+import { quantizeDriftingLayer } from './drift-layer.js';
+import { quantizeLayer } from './quantize-layer.js';
 import type { QuantizeSettings } from './quantize-settings.js';
 import { openRunState, type RunState } from './run-state.js';
 
@@ -72,7 +72,10 @@ export async function* quantizeModel(options: QuantizeOptions): AsyncGenerator<Q
   });
   const lanes = await startModelLanes(options.model, options, settings);
   try {
-    const state = createPassState(plan, layOut(options.sequences), lanes.count, options.spill);
+    const state = createPassState(plan, layOut(options.sequences), lanes.count, {
+      spill: options.spill,
+      halves: settings.followDrift,
+    });
     const context: QuantizeContext = {
       lanes,
       checkpoint,
@@ -120,18 +123,10 @@ async function* runLayer(
   writer: CheckpointWriter,
   run: RunState,
 ): AsyncGenerator<QuantizeEvent, LayerReport> {
-  const { lanes, plan, state, targets } = context;
-  const layer = plan.layers[index]!;
-  const sums = await runLayerBlocks(
-    lanes,
-    state,
-    index,
-    wantedTaps(layer, targets, follower !== null),
-    context.sample.tokens,
-  );
-  const routing = assignExperts(plan, state, index);
+  const layer = context.plan.layers[index]!;
+  const { tensors, report, routing } =
+    follower === null ? await quantizeLayer(context, layer) : await quantizeDriftingLayer(context, follower, layer);
   if (routing !== null) yield { kind: 'routing', layer: index, batch: routing.batch };
-  const { tensors, report } = await quantizeLayer(context, layer, sums, routing, follower);
   for (const { name, bytes } of tensors) if (!writer.written.has(name)) await writer.write(name, bytes);
   const missing = output.byLayer[index]!.find((name) => !writer.written.has(name));
   if (missing !== undefined) throw new Error(`layer ${index} was quantized without '${missing}'`);

@@ -97,7 +97,7 @@ function saveHidden(path: string, { hidden }: PassState): void {
 }
 
 function loadHidden(path: string, { hidden }: PassState): void {
-  const saved = openRowStore({ kind: 'file', path, rows: hidden.rows, width: hidden.width });
+  const saved = openRowStore({ kind: 'file', path, rows: hidden.rows, width: hidden.width, stride: hidden.width });
   const store = openRowStore(hidden);
   const rows = new Float32Array(CHUNK_ROWS * store.width);
   for (let from = 0; from < store.rows; from += CHUNK_ROWS) {

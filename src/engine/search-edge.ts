@@ -1,5 +1,6 @@
 import { scaleCandidates, type ScaleCandidate } from '../awq/scale-search.js';
-import type { LayerPlan, SmoothingEdge } from '../model/plan.js';
+import type { LayerPlan, SmoothingEdge, Tap } from '../model/plan.js';
+import type { SharedSums } from './jobs.js';
 import type { QuantizeContext } from './quantize-context.js';
 import { quantizedModules } from './quantized-modules.js';
 
@@ -9,6 +10,17 @@ export interface Mean {
   readonly absolute: Float32Array;
   readonly sample: Float32Array;
   readonly sampledTokens: Int32Array;
+}
+
+/** The layer pass's sums as means over its tokens. */
+export function meansOf(sums: readonly SharedSums[], tokens: number): Map<Tap, Mean> {
+  const scaled = (values: Float32Array): Float32Array => values.map((value) => value / tokens);
+  return new Map(
+    sums.map(({ tap, gram, absolute, sample, sampledTokens }) => [
+      tap,
+      { gram: scaled(gram), absolute: scaled(absolute), sample, sampledTokens },
+    ]),
+  );
 }
 
 /** Chooses an edge's scales by the candidates' losses and records them. */

@@ -45,7 +45,7 @@ export async function* auditSequences(options: AuditOptions): AsyncGenerator<Pas
     const folder = mkdtempSync(join(tmpdir(), 'evenkeel-audit-'));
     try {
       const spill = planSpill(folder, options.memory ?? null, estimate, storeNames(lanes.count, 1));
-      const state = createPassState(plan, layout, lanes.count, spill.path);
+      const state = createPassState(plan, layout, lanes.count, { spill: spill.path });
       for await (const event of forwardPass(lanes, plan, state, options.signal)) {
         if (event.kind === 'routing') counter.add(event.batch);
         yield event;

@@ -3,7 +3,7 @@ import type { Targets } from '../awq/targets.js';
 import { describeScheme } from '../checkpoint/format.js';
 import type { LayerReport } from '../engine/layer-report.js';
 import type { QuantizeRecipe } from '../recipe/recipe.js';
-import type { CellResult, QuantizationResult } from '../report/report-data.js';
+import type { CellResult, EdgeResult, QuantizationResult } from '../report/report-data.js';
 import type { QuantizeOutcome } from './quantize.js';
 
 export const QUANTIZATION_SCHEMA = 'evenkeel.quantization/1';
@@ -40,9 +40,7 @@ export function quantizationResult(
     scheme: Object.keys(schemes).join('; '),
     schemes,
     format,
-    edges: reports.flatMap(({ layer, edges }) =>
-      edges.map(({ edge, ratio, lossBefore, loss }) => ({ name: `layer ${layer}: ${edge}`, ratio, lossBefore, loss })),
-    ),
+    edges: reports.flatMap(edgesOf),
     cells,
     unrouted: cells
       .filter(({ tokens }) => tokens === 0)
@@ -53,6 +51,21 @@ export function quantizationResult(
       })),
     languageErrors: languageErrors(reports),
   };
+}
+
+/** The edges that Linears of a layer share, and each expert's own from up to down, as far as they were searched. */
+function edgesOf({ layer, edges, experts }: LayerReport): EdgeResult[] {
+  return [
+    ...edges.map(({ edge, ratio, lossBefore, loss }) => ({ name: `layer ${layer}: ${edge}`, ratio, lossBefore, loss })),
+    ...experts
+      .filter(({ downLossBefore }) => downLossBefore > 0)
+      .map(({ expert, downRatio, downLossBefore, downLoss }) => ({
+        name: `layer ${layer}, expert ${expert}: up → down`,
+        ratio: downRatio,
+        lossBefore: downLossBefore,
+        loss: downLoss,
+      })),
+  ];
 }
 
 /** With κ = 0, an expert without tokens of its own has no statistics at all. */

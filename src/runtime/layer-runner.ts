@@ -1,4 +1,4 @@
-import { layerGraph } from '../graph/layer.js';
+import { layerGraph, type LayerHalf } from '../graph/layer.js';
 import { scoreParts, type ScoreParts } from '../graph/scaled-dot-product.js';
 import type { BlockContext } from '../graph/context.js';
 import { linearsByTap } from '../model/linears.js';
@@ -14,14 +14,29 @@ import { loadBindings, type WeightReader } from './weights.js';
 
 /** One decoder layer with its weights loaded, without its routed experts. */
 export interface LoadedLayer {
-  /** Runs a batch; `hidden` is replaced by the layer's output, which lacks the routed experts' share. */
-  run(batch: Batch, hidden: RowStore, experts: ExpertsInput | null): Promise<void>;
+  /**
+   * Runs a batch; `hidden` is replaced by the layer's output, which lacks the routed experts' share. The first half of a
+   * layer leaves it as it is and writes `mixerRows`, which the second half reads.
+   */
+  run(batch: Batch, hidden: RowStore, stores?: LayerStores): Promise<void>;
   /** The statistics gathered so far. */
   readonly sums: ReadonlyMap<Tap, TapSums>;
   /** Inputs of the sampled tokens, in the order the batches met them. */
   readonly samples: ReadonlyMap<Tap, readonly Float32Array[]>;
   /** The sampled tokens in that order. */
   readonly sampledTokens: readonly number[];
+}
+
+export interface LayerStores {
+  readonly experts: ExpertsInput | null;
+  readonly mixerRows: RowStore | null;
+}
+
+export interface LayerOptions {
+  readonly taps?: ReadonlySet<Tap>;
+  /** Tokens whose inputs are returned beside the sums. */
+  readonly sample?: Int32Array;
+  readonly half?: LayerHalf;
 }
 
 /** Where a layer with experts leaves what they need. */
@@ -36,8 +51,7 @@ export function loadLayer(
   layer: LayerPlan,
   reader: WeightReader,
   { sessions, scratch }: { readonly sessions: SessionCache; readonly scratch: Scratch },
-  taps: ReadonlySet<Tap> = new Set(),
-  sample: Int32Array = new Int32Array(0),
+  { taps = new Set(), sample = new Int32Array(0), half = 'whole' }: LayerOptions = {},
 ): LoadedLayer {
   const { hiddenSize } = plan;
   const graphs = new Map<string, BlockContext>();
@@ -45,7 +59,10 @@ export function loadLayer(
     const key = parts === undefined ? '' : `${parts.heads} ${parts.queries}`;
     let graph = graphs.get(key);
     if (graph === undefined)
-      graphs.set(key, (graph = layerGraph(layer, hiddenSize, taps, parts === undefined ? {} : { parts })));
+      graphs.set(
+        key,
+        (graph = layerGraph(layer, hiddenSize, taps, { half, ...(parts === undefined ? {} : { parts }) })),
+      );
     return graph;
   };
   const weights = loadBindings(reader, graphFor().bindings);
@@ -63,20 +80,16 @@ export function loadLayer(
     sums: sums.sums,
     samples,
     sampledTokens,
-    async run(batch, hidden, experts) {
+    async run(batch, hidden, { experts, mixerRows } = { experts: null, mixerRows: null }) {
       const { sequences, length } = batch;
-      const graph = graphFor(scoreParts(layer.mixer, sequences.length, length));
+      const graph = graphFor(half === 'rest' ? undefined : scoreParts(layer.mixer, sequences.length, length));
       const rows = sequences.length * length;
       const part = (name: string, width: number): Feed => ({
         data: scratch.floats(`layer.${name}`, rows * width),
         shape: [rows, width],
       });
       const values = part('in', hiddenSize).data;
-      // Padding may hold whatever the last batch left, but not a NaN: 0 times it would be one.
-      sequences.forEach(({ row, length: own }, i) => {
-        hidden.read(row, own, values, i * length * hiddenSize);
-        values.fill(0, (i * length + own) * hiddenSize, (i + 1) * length * hiddenSize);
-      });
+      gatherBatch(batch, hidden, values);
       let position = positions.get(length);
       if (position === undefined) positions.set(length, (position = positionFeeds(layer, length)));
       const feeds: Record<string, Feed> = {
@@ -90,6 +103,11 @@ export function loadLayer(
       if (graph.graph.inputs.includes('sample_rows')) {
         feeds['sample_rows'] = { data: Float32Array.from(picked.rows), shape: [picked.rows.length] };
       }
+      const between = mixerRows === null ? null : part('mixer-rows', mixerRows.width);
+      if (between !== null && mixerRows !== null && half === 'rest') {
+        gatherBatch(batch, mixerRows, between.data);
+        feeds['mixer.rows'] = between;
+      }
       const out = part('out', hiddenSize);
       const routed =
         moe === null ? null : { logits: part('router', moe.experts.length), input: part('experts-input', hiddenSize) };
@@ -99,12 +117,19 @@ export function loadLayer(
       await sessions.run(graph, feeds, {
         ...sums.outputs,
         ...Object.fromEntries([...picks].map(([tap, feed]) => [`sample.${tap}`, feed])),
+        ...(between === null ? {} : { 'mixer.rows': between }),
         hidden_out: out,
         ...(routed === null ? {} : { 'router.logits': routed.logits, 'experts.input': routed.input }),
       });
       sums.add();
       sampledTokens.push(...picked.tokens);
       for (const [tap, { data }] of picks) samples.set(tap, [...(samples.get(tap) ?? []), data]);
+      if (half === 'mixer') {
+        if (between === null || mixerRows === null) throw new Error('half a layer has nowhere to write to');
+        const { width } = mixerRows;
+        sequences.forEach(({ row, length: own }, i) => mixerRows.write(row, between.data, i * length * width, own));
+        return;
+      }
       sequences.forEach(({ row, length: own }, i) => {
         hidden.write(row, out.data, i * length * hiddenSize, own);
         if (moe === null || experts === null || routed === null) return;
@@ -118,6 +143,15 @@ export function loadLayer(
       });
     },
   };
+}
+
+/** Rows of a batch's sequences, zeros where they are padded: padding reaches no token, but 0 times a NaN would be one. */
+function gatherBatch({ sequences, length }: Batch, store: RowStore, target: Float32Array): void {
+  const { width } = store;
+  sequences.forEach(({ row, length: own }, i) => {
+    store.read(row, own, target, i * length * width);
+    target.fill(0, (i * length + own) * width, (i + 1) * length * width);
+  });
 }
 
 function loadCorrection(moe: MoePlan, reader: WeightReader): Float32Array | null {

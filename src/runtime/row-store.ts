@@ -5,9 +5,15 @@ import { writingSync } from '../checkpoint/durable.js';
  * A matrix of f32 rows that several workers read and write: in shared memory, or in a file when it does not fit the
  * memory budget. The descriptor travels in messages; each worker opens its own view.
  */
-export type RowStoreDescriptor =
-  | { readonly kind: 'memory'; readonly buffer: SharedArrayBuffer; readonly rows: number; readonly width: number }
-  | { readonly kind: 'file'; readonly path: string; readonly rows: number; readonly width: number };
+export type RowStoreDescriptor = RowShape &
+  ({ readonly kind: 'memory'; readonly buffer: SharedArrayBuffer } | { readonly kind: 'file'; readonly path: string });
+
+interface RowShape {
+  readonly rows: number;
+  readonly width: number;
+  /** Values from one row to the next: rows may be narrower than their places, which then hold wider ones at other times. */
+  readonly stride: number;
+}
 
 export interface RowStore {
   readonly rows: number;
@@ -22,68 +28,90 @@ export interface RowStore {
   close(): void;
 }
 
-export function createRowStore(rows: number, width: number, spillPath: string | null): RowStoreDescriptor {
-  if (spillPath === null) {
-    return { kind: 'memory', buffer: new SharedArrayBuffer(rows * width * 4), rows, width };
-  }
+export function createRowStore(
+  rows: number,
+  width: number,
+  spillPath: string | null,
+  stride = width,
+): RowStoreDescriptor {
+  const bytes = rows * stride * 4;
+  if (spillPath === null) return { kind: 'memory', buffer: new SharedArrayBuffer(bytes), rows, width, stride };
   const file = openSync(spillPath, 'w');
   try {
-    ftruncateSync(file, rows * width * 4);
+    ftruncateSync(file, bytes);
   } finally {
     closeSync(file);
   }
-  return { kind: 'file', path: spillPath, rows, width };
+  return { kind: 'file', path: spillPath, rows, width, stride };
 }
 
 export function openRowStore(descriptor: RowStoreDescriptor): RowStore {
-  const { rows, width } = descriptor;
-  if (descriptor.kind === 'memory') {
-    const all = new Float32Array(descriptor.buffer);
-    return {
-      rows,
-      width,
-      read: (from, count, target, offset = 0) => target.set(all.subarray(from * width, (from + count) * width), offset),
-      write: (from, values, offset = 0, count = values.length / width) =>
-        all.set(values.subarray(offset, offset + count * width), from * width),
-      gather(wanted, target) {
-        for (let i = 0; i < wanted.length; i++) {
-          const from = wanted[i]! * width;
-          target.set(all.subarray(from, from + width), i * width);
-        }
-      },
-      scatter(wanted, values) {
-        for (let i = 0; i < wanted.length; i++)
-          all.set(values.subarray(i * width, (i + 1) * width), wanted[i]! * width);
-      },
-      close: () => undefined,
-    };
-  }
-  const file = openSync(descriptor.path, 'r+');
+  const { rows, width, stride } = descriptor;
+  const { get, put, close } =
+    descriptor.kind === 'memory' ? inMemory(new Float32Array(descriptor.buffer)) : inFile(descriptor.path);
   const store: RowStore = {
     rows,
     width,
     read(from, count, target, offset = 0) {
-      const bytes = new Uint8Array(target.buffer, target.byteOffset + offset * 4, count * width * 4);
+      if (stride === width) {
+        get(from * stride, target, offset, count * width);
+        return;
+      }
+      for (let i = 0; i < count; i++) get((from + i) * stride, target, offset + i * width, width);
+    },
+    write(from, values, offset = 0, count = values.length / width) {
+      if (stride === width) {
+        put(from * stride, values, offset, count * width);
+        return;
+      }
+      for (let i = 0; i < count; i++) put((from + i) * stride, values, offset + i * width, width);
+    },
+    gather(wanted, target) {
+      for (let i = 0; i < wanted.length; i++) get(wanted[i]! * stride, target, i * width, width);
+    },
+    scatter(wanted, values) {
+      for (let i = 0; i < wanted.length; i++) put(wanted[i]! * stride, values, i * width, width);
+    },
+    close,
+  };
+  return store;
+}
+
+/** Values [at, at + length) of a store, copied to or from an array at an offset. */
+interface Storage {
+  get(at: number, target: Float32Array, offset: number, length: number): void;
+  put(at: number, values: Float32Array, offset: number, length: number): void;
+  close(): void;
+}
+
+function inMemory(all: Float32Array): Storage {
+  return {
+    get: (at, target, offset, length) => target.set(all.subarray(at, at + length), offset),
+    put: (at, values, offset, length) => all.set(values.subarray(offset, offset + length), at),
+    close: () => undefined,
+  };
+}
+
+function inFile(path: string): Storage {
+  const file = openSync(path, 'r+');
+  const bytesOf = (values: Float32Array, offset: number, length: number): Uint8Array =>
+    new Uint8Array(values.buffer, values.byteOffset + offset * 4, length * 4);
+  return {
+    get(at, target, offset, length) {
+      const bytes = bytesOf(target, offset, length);
       for (let done = 0; done < bytes.length;) {
-        const got = readSync(file, bytes, done, bytes.length - done, from * width * 4 + done);
-        if (got === 0) throw new Error(`Cannot read spilled rows: '${descriptor.path}' ends early`);
+        const got = readSync(file, bytes, done, bytes.length - done, at * 4 + done);
+        if (got === 0) throw new Error(`Cannot read spilled rows: '${path}' ends early`);
         done += got;
       }
     },
-    write(from, values, offset = 0, count = values.length / width) {
-      const bytes = new Uint8Array(values.buffer, values.byteOffset + offset * 4, count * width * 4);
-      writingSync(descriptor.path, () => {
+    put(at, values, offset, length) {
+      const bytes = bytesOf(values, offset, length);
+      writingSync(path, () => {
         for (let done = 0; done < bytes.length;)
-          done += writeSync(file, bytes, done, bytes.length - done, from * width * 4 + done);
+          done += writeSync(file, bytes, done, bytes.length - done, at * 4 + done);
       });
-    },
-    gather(wanted, target) {
-      wanted.forEach((row, i) => store.read(row, 1, target, i * width));
-    },
-    scatter(wanted, values) {
-      wanted.forEach((row, i) => store.write(row, values, i * width, 1));
     },
     close: () => closeSync(file),
   };
-  return store;
 }

@@ -19,8 +19,16 @@ const report: LayerReport = {
   edges: [{ edge: 'input_norm → mixer', ratio: null, lossBefore: 2, loss: 2 }],
   linears: [],
   experts: [
-    { expert: 0, tokens: 96, ownShare: 0.25, downRatio: 0.5, relativeErrors: [0.3, 0.4] },
-    { expert: 1, tokens: 0, ownShare: 0, downRatio: null, relativeErrors: [0.1, 0.1] },
+    {
+      expert: 0,
+      tokens: 96,
+      ownShare: 0.25,
+      downRatio: 0.5,
+      downLossBefore: 4,
+      downLoss: 3,
+      relativeErrors: [0.3, 0.4],
+    },
+    { expert: 1, tokens: 0, ownShare: 0, downRatio: null, downLossBefore: 0, downLoss: 0, relativeErrors: [0.1, 0.1] },
   ],
   languageErrors: { ka: 0.2, el: 0.1 },
 };
@@ -32,7 +40,10 @@ test('a document tells schemes, edges, cells, experts without tokens and languag
     scheme: 'W4A16, symmetric, group 128; W8A16, symmetric, by channel',
     schemes: { 'W4A16, symmetric, group 128': 2, 'W8A16, symmetric, by channel': 1 },
     format: 'autoawq',
-    edges: [{ name: 'layer 3: input_norm → mixer', ratio: null, lossBefore: 2, loss: 2 }],
+    edges: [
+      { name: 'layer 3: input_norm → mixer', ratio: null, lossBefore: 2, loss: 2 },
+      { name: 'layer 3, expert 0: up → down', ratio: 0.5, lossBefore: 4, loss: 3 },
+    ],
     cells: [
       { layer: 3, expert: 0, tokens: 96, shrinkageWeight: 0.75, relativeError: Math.sqrt(0.125), downRatio: 0.5 },
       { layer: 3, expert: 1, tokens: 0, shrinkageWeight: 1, relativeError: expect.closeTo(0.1), downRatio: null },

@@ -1,0 +1,131 @@
+import type { LayerPlan, Tap } from '../model/plan.js';
+import { chooseScales } from '../awq/scale-search.js';
+import type { SettledBlocks } from './drift-layer.js';
+import type { DriftJobs } from './drift-jobs.js';
+import type { LinearTarget } from './quantize-jobs.js';
+import { addEnergy } from './language-sample.js';
+import { mixerRowsOf, runLayerBlocks, spans, type PassState } from './layer-pass.js';
+import type { QuantizeContext } from './quantize-context.js';
+import { wantedTaps } from './quantize-layer.js';
+import { MIXER_TAPS, quantizeShared } from './quantize-shared.js';
+import { meansOf, searchEdge, type Mean, type Settle } from './search-edge.js';
+import { applyEdge, noSmoothing, usableEdges } from './smoothing.js';
+
+/** Taps within a mixer: their Linears are quantized on the unquantized stream's inputs. */
+const INNER_TAPS: ReadonlySet<Tap> = new Set(['latent-query', 'latent-key-value']);
+
+/**
+ * Quantizes a mixer for the inputs it will get: what reads the input norm towards what it did on x, the output Linear so
+ * that it also repays what the stream and the mixer's inner values lack. Leaves both streams' mixer rows behind.
+ */
+export async function quantizeDriftingMixer(
+  context: QuantizeContext,
+  follower: PassState,
+  layer: LayerPlan,
+): Promise<SettledBlocks> {
+  const { lanes, state, targets, sample } = context;
+  const { index } = layer;
+  const [own, followed] = [mixerRowsOf(state, layer), mixerRowsOf(follower, layer)];
+  const wanted = wantedTaps(layer, targets, true).filter((tap) => INNER_TAPS.has(tap));
+  const sums = await runLayerBlocks(lanes, state, index, wanted, {
+    sample: sample.tokens,
+    half: 'mixer',
+    mixerRows: own,
+  });
+  const means = new Map<Tap, Mean>(meansOf(sums, state.layout.tokens));
+  const smoothing = noSmoothing();
+  const edges: SettledBlocks['edges'] = [];
+  const settle: Settle = (edge, candidates, losses) => {
+    const { scales, ratio, lossBefore, loss } = chooseScales(candidates, losses);
+    edges.push({ edge: edge.name, ratio, lossBefore, loss });
+    if (ratio !== null) applyEdge(smoothing, edge, scales);
+  };
+  const before = await momentsOf(context, {
+    own: state.hidden,
+    followed: follower.hidden,
+    normedBy: index,
+    streams: null,
+  });
+  means.set('mixer-input', before.mean);
+  const usable = usableEdges(layer, targets).filter(({ tap }) => MIXER_TAPS.has(tap));
+  // Scales of the output Linear divide rows of what comes before it, which is quantized before the follower runs.
+  if (usable.some(({ tap }) => tap === 'mixer-output')) {
+    const { mean } = await momentsOf(context, { own, followed: own, normedBy: null, streams: null });
+    means.set('mixer-output', mean);
+  }
+  for (const edge of usable) await searchEdge(context, layer, edge, means.get(edge.tap)!, settle);
+  const drift = await lanes.call(0, 'drift', {
+    gram: before.mean.gram,
+    cross: before.cross,
+    tokens: state.layout.tokens,
+  });
+  const inward = await quantizeShared(context, layer, means, smoothing, {
+    taps: new Set<Tap>(['mixer-input', ...INNER_TAPS]),
+    effective: true,
+    towards: new Map<Tap, LinearTarget>([['mixer-input', { kind: 'drift', drift }]]),
+  });
+  const overrides = inward.linears.flatMap(({ effective }) => (effective === null ? [] : [effective]));
+  await runLayerBlocks(lanes, follower, index, [], { overrides, half: 'mixer', mixerRows: followed });
+  const behind = await momentsOf(context, {
+    own,
+    followed,
+    normedBy: null,
+    streams: { own: state.hidden, followed: follower.hidden },
+  });
+  means.set('mixer-output', behind.mean);
+  // Behind a norm of its own, what the mixer puts out is not what the stream gets.
+  const owed = layer.mixerOutputNorm === null ? behind.owed!.map((value) => value / layer.residualScale) : null;
+  const outward = await quantizeShared(context, layer, means, smoothing, {
+    taps: new Set<Tap>(['mixer-output']),
+    effective: true,
+    towards: new Map<Tap, LinearTarget>([
+      ['mixer-output', { kind: 'owed', cross: behind.cross, owed, tokens: state.layout.tokens }],
+    ]),
+  });
+  return {
+    smoothing,
+    edges,
+    linears: [...inward.linears, ...outward.linears],
+    energy: addEnergy(inward.energy, outward.energy),
+    overrides: [...overrides, ...outward.linears.flatMap(({ effective }) => (effective === null ? [] : [effective]))],
+  };
+}
+
+interface Moments {
+  /** Of x̂. */
+  readonly mean: Mean;
+  /** Mean (x − x̂)x̂ᵀ. */
+  readonly cross: Float32Array;
+  /** Mean (h − ĥ)x̂ᵀ, where streams were given. */
+  readonly owed: Float32Array | null;
+}
+
+/** Moments over all tokens; lanes take spans of them. */
+export async function momentsOf(
+  { lanes, state, sample }: QuantizeContext,
+  job: Omit<DriftJobs['moments']['job'], 'from' | 'to' | 'sample'>,
+): Promise<Moments> {
+  const { tokens } = state.layout;
+  const parts = await Promise.all(
+    spans(tokens, lanes.count).map(([from, to], lane) =>
+      lanes.call(lane, 'moments', { ...job, from, to, sample: sample.tokens }),
+    ),
+  );
+  const mean = (pick: (part: (typeof parts)[number]) => Float32Array): Float32Array => {
+    const total = new Float32Array(pick(parts[0]!).length);
+    for (const part of parts) pick(part).forEach((value, i) => (total[i]! += value / tokens));
+    return total;
+  };
+  const rows = new Float32Array(parts.reduce((sum, part) => sum + part.sample.length, 0));
+  parts.reduce((at, part) => (rows.set(part.sample, at), at + part.sample.length), 0);
+  return {
+    mean: {
+      gram: mean((part) => part.gram),
+      absolute: mean((part) => part.absolute),
+      sample: rows,
+      sampledTokens: sample.tokens,
+    },
+    cross: mean((part) => part.cross),
+    owed: job.streams === null ? null : mean((part) => part.owed!),
+  };
+}
