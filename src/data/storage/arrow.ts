@@ -4,12 +4,16 @@ import type { ByteSource } from '../byte-source.js';
 import { asInputError, reading, rowPlace, type Row, type RowFile, type RowsOptions } from '../row.js';
 import { checkData } from './arrow-check.js';
 import { listMessages, type MessageExtent } from './arrow-messages.js';
+import { decodeLz4Frame } from './lz4-frame.js';
 import { createZstdGuard } from './zstd-frames.js';
 
 const FILE_MAGIC = 'ARROW1';
 
 /** The magic of a file is padded to 8 bytes. */
 const FILE_START = 8;
+
+/** A buffer of a batch, decompressed. */
+const MAX_BUFFER_BYTES = 1 << 30;
 
 /**
  * An Arrow IPC stream or file, as `datasets` and polars write them. Batches are found by their headers first, so that a
@@ -52,6 +56,9 @@ function decode(bytes: Uint8Array): string {
 async function loadArrow(): Promise<typeof import('apache-arrow')> {
   const arrow = await import('apache-arrow');
   arrow.compressionRegistry.set(arrow.CompressionType.ZSTD, { decode: decodeZstd });
+  arrow.compressionRegistry.set(arrow.CompressionType.LZ4_FRAME, {
+    decode: (bytes) => decodeLz4Frame(bytes, MAX_BUFFER_BYTES),
+  });
   return arrow;
 }
 

@@ -90,6 +90,7 @@ with ipc.new_stream(HERE / "stream.arrow", SCHEMA) as writer:
 with ipc.new_file(HERE / "file.arrow", SCHEMA) as writer:
     writer.write_table(TABLE, max_chunksize=64)
 feather.write_feather(TABLE, HERE / "zstd.feather", compression="zstd", chunksize=64)
+feather.write_feather(TABLE, HERE / "lz4.feather", compression="lz4", chunksize=64)
 large = SCHEMA.set(1, pa.field("id", pa.large_string())).set(0, pa.field("messages", pa.large_list(MESSAGE)))
 with ipc.new_stream(HERE / "large.arrow", large) as writer:
     writer.write_table(TABLE.cast(large), max_chunksize=64)
