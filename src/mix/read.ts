@@ -2,8 +2,9 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet';
 import { z } from 'zod';
+import { fileBytes } from '../data/byte-source.js';
+import { openParquet } from '../data/storage/parquet.js';
 import { InputError } from '../errors.js';
 import { channelIndex } from '../text/channel.js';
 import { canonicalLanguage } from '../text/language-tag.js';
@@ -102,24 +103,29 @@ function parseManifest(text: string, path: string): MixManifest {
 }
 
 async function readParquet(path: string): Promise<Sequence[]> {
-  let rows: unknown[];
+  const file = await openParquet(await fileBytes(path));
+  const sequences: Sequence[] = [];
   try {
-    const columns = Object.keys(storedRow.shape);
-    rows = await parquetReadObjects({ file: await asyncBufferFromFile(path), columns });
-  } catch (error) {
-    throw new InputError(`Cannot read "${path}": ${reason(error)}`, { cause: error });
-  }
-  return rows.map((row, index): Sequence => {
-    const result = storedRow.safeParse(row);
-    if (!result.success) throw new InputError(`Cannot read row ${index} of "${path}": ${reason(result.error)}`);
-    const { input_ids, channels, record_id, ...rest } = result.data;
-    if (channels.length !== input_ids.length) {
-      throw new InputError(
-        `Cannot read row ${index} of "${path}": ${input_ids.length} input_ids, but ${channels.length} channels`,
-      );
+    for await (const row of file.rows({ selection: null, columns: Object.keys(storedRow.shape) })) {
+      const result = storedRow.safeParse(row.value());
+      if (!result.success) throw new InputError(`Cannot read row ${row.index} of "${path}": ${reason(result.error)}`);
+      const { input_ids, channels, record_id, ...rest } = result.data;
+      if (channels.length !== input_ids.length) {
+        throw new InputError(
+          `Cannot read row ${row.index} of "${path}": ${input_ids.length} input_ids, but ${channels.length} channels`,
+        );
+      }
+      sequences.push({
+        ...rest,
+        inputIds: Int32Array.from(input_ids),
+        channels: Uint8Array.from(channels),
+        recordId: record_id,
+      });
     }
-    return { ...rest, inputIds: Int32Array.from(input_ids), channels: Uint8Array.from(channels), recordId: record_id };
-  });
+  } finally {
+    await file.close();
+  }
+  return sequences;
 }
 
 async function readTokenLines(path: string): Promise<Sequence[]> {

@@ -135,6 +135,70 @@ describe('ill-formed files', () => {
   );
 });
 
+/** A Parquet file that is nothing but a footer in Thrift's compact protocol: names and numbers of children. */
+function footerOf(elements: readonly (readonly [name: string, children: number])[]): Uint8Array {
+  const varint = (value: number): number[] =>
+    value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...varint(value >>> 7)];
+  const zigzag = (value: number) => varint(((value << 1) ^ (value >> 31)) >>> 0);
+  const schema = elements.flatMap(([name, children]) => [
+    ...[0x48, name.length, ...Buffer.from(name)],
+    ...(children === 0 ? [] : [0x15, ...zigzag(children)]),
+    0,
+  ]);
+  const list = elements.length < 15 ? [(elements.length << 4) | 12] : [0xfc, ...varint(elements.length)];
+  // Version 1; the schema; no rows; no row groups.
+  const metadata = Uint8Array.from([0x15, 2, 0x19, ...list, ...schema, 0x16, 0, 0x19, 0x0c, 0]);
+  const length = new Uint8Array(Uint32Array.of(metadata.length).buffer);
+  return Uint8Array.from([...Buffer.from('PAR1'), ...metadata, ...length, ...Buffer.from('PAR1')]);
+}
+
+describe('schemas of Parquet', () => {
+  const open = (elements: Parameters<typeof footerOf>[0]) => openRows(bufferBytes('a.parquet', footerOf(elements)));
+
+  it('are read', async () => {
+    const file = await open([
+      ['root', 2],
+      ['a', 1],
+      ['list', 0],
+      ['b', 0],
+    ]);
+    expect(file).toMatchObject({ rowCount: 0, columns: ['a', 'b'] });
+  });
+
+  it.each<[string, [string, number][], string]>([
+    // hyparquet once followed this one for ever.
+    [
+      'a negative number of children',
+      [
+        ['root', 1],
+        ['a', -1],
+        ['b', 0],
+      ],
+      'does not add up at element 1',
+    ],
+    [
+      'more elements than are counted',
+      [
+        ['root', 1],
+        ['a', 0],
+        ['b', 0],
+      ],
+      'does not add up at element 2',
+    ],
+    [
+      'fewer',
+      [
+        ['root', 3],
+        ['a', 0],
+      ],
+      'is cut off',
+    ],
+    ['deep nesting', Array.from({ length: 300 }, (_, at) => ['x', at < 299 ? 1 : 0]), 'is nested too deeply'],
+  ])('are refused with %s', async (_, elements, message) => {
+    await expect(open(elements)).rejects.toThrow(message);
+  });
+});
+
 describe('plain text', () => {
   it('makes passages of whole paragraphs', async () => {
     const paragraph = `${'slovo '.repeat(100)}\nkonec`;

@@ -54,9 +54,30 @@ async function readMetadata(source: ByteSource): Promise<FileMetaData> {
     byteLength,
     slice: async (start: number, end?: number) => (await source.slice(start, end ?? byteLength)).buffer,
   };
-  const metadata = await parquetMetadataAsync(file, { initialFetchSize: Math.max(FOOTER_BYTES, length + 8) });
+  // Looking for geometry would follow the schema's numbers of children before they are checked.
+  const initialFetchSize = Math.max(FOOTER_BYTES, length + 8);
+  const metadata = await parquetMetadataAsync(file, { initialFetchSize, geoparquet: false });
+  checkSchema(name, metadata);
   checkRowCounts(name, metadata);
   return metadata;
+}
+
+/** Nesting beyond this is an attack on the stack: the deepest honest columns are lists of structs of lists. */
+const MAX_SCHEMA_DEPTH = 64;
+
+/** Elements name how many of the next ones are their children; these have to add up, and not too deep. */
+function checkSchema(name: string, { schema }: FileMetaData): void {
+  const open: number[] = [];
+  for (const [index, { num_children: children = 0 }] of schema.entries()) {
+    if (!Number.isInteger(children) || children < 0 || (index > 0 && open.length === 0)) {
+      throw new InputError(`Cannot read "${name}": its schema does not add up at element ${index}`);
+    }
+    if (index > 0) open.push((open.pop() ?? 1) - 1);
+    if (children > 0) open.push(children);
+    while (open.at(-1) === 0) open.pop();
+    if (open.length > MAX_SCHEMA_DEPTH) throw new InputError(`Cannot read "${name}": its schema is nested too deeply`);
+  }
+  if (open.length > 0) throw new InputError(`Cannot read "${name}": its schema is cut off`);
 }
 
 /** Counts drive loops and draws, so they have to agree before anything is read. */
