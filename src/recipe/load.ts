@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { codeOf, messageOf } from '../checkpoint/system-error.js';
 import { InputError } from '../errors.js';
 import { resolveBalance } from './balance.js';
 import { importCalibrationSet, isCalibrationSet } from './calibration-set.js';
@@ -59,7 +60,7 @@ export async function parseRecipe(text: string, file: string, assignments: reado
     mix,
     balance: resolveBalance(raw.balance, mix, document),
     quantize: readQuantize(quantizePart, notes),
-    evaluate: raw.evaluate === undefined ? null : readEvaluate(raw.evaluate, mix, folder, document),
+    evaluate: raw.evaluate === null ? null : readEvaluate(raw.evaluate, mix, folder, document),
     output: resolve(folder, raw.output),
     notes,
     locate: (path) => document.locate(path),
@@ -129,9 +130,8 @@ async function read(file: string, what: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    throw new InputError(
-      `Cannot read the ${what} "${file}": ${error instanceof Error ? error.message : String(error)}`,
-      { cause: error },
-    );
+    const code = codeOf(error);
+    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a folder' : messageOf(error);
+    throw new InputError(`Cannot read the ${what} "${file}": ${why}`, { cause: error });
   }
 }

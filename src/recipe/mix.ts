@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { z } from 'zod';
-import { InputError } from '../errors.js';
+import { builtinNames, isBuiltin } from '../data/builtin.js';
+import { InputError, type Location } from '../errors.js';
 import { canonicalLanguage } from '../text/language-tag.js';
+import { nearest } from './nearest.js';
 import type { CleanRecipe, MixRecipe, SourceRecipe } from './recipe.js';
 import type { cleanSchema, mixSchema, sourceSchema } from './schema.js';
 import type { KeyPath, YamlDocument } from './yaml-document.js';
@@ -24,7 +26,10 @@ export function resolveMix(
     sequenceLength: raw.sequence_length,
     overflow: raw.overflow,
     tokenizer: raw.tokenizer ?? null,
-    chatTemplate: raw.chat_template === undefined ? null : resolve(folder, raw.chat_template),
+    chatTemplate:
+      raw.chat_template === undefined
+        ? null
+        : existing(raw.chat_template, folder, 'chat template', document.locate([...at, 'chat_template'])),
     template: raw.template ?? null,
     templateArguments,
     templateDate: raw.template_date ?? null,
@@ -59,6 +64,13 @@ export function resolveSource(
   };
 }
 
+/** The path of a file that a recipe names. */
+function existing(name: string, folder: string, what: string, location: Location): string {
+  const path = resolve(folder, name);
+  if (existsSync(path)) return path;
+  throw new InputError(`Cannot find the ${what} "${name}": there is no such file`, { location });
+}
+
 export function sourceName(dataset: string, subset: string | undefined): string {
   return subset === undefined ? dataset : `${dataset}/${subset}`;
 }
@@ -70,7 +82,15 @@ export function datasetReference(
   folder: string,
   locate: () => SourceRecipe['location'],
 ): Pick<SourceRecipe, 'dataset' | 'kind' | 'revision'> {
-  if (dataset.startsWith('builtin:')) return { kind: 'builtin', dataset, revision };
+  if (isBuiltin(dataset)) {
+    const names = builtinNames().map((name) => `builtin:${name}`);
+    if (!names.includes(dataset)) {
+      const near = nearest(dataset, names);
+      const hint = near === null ? `the built-in sets are ${names.join(', ')}` : `did you mean "${near}"?`;
+      throw new InputError(`Cannot find the dataset "${dataset}": ${hint}`, { location: locate() });
+    }
+    return { kind: 'builtin', dataset, revision };
+  }
   const path = resolve(folder, dataset);
   if (/^\.{0,2}\//u.test(dataset) || existsSync(path)) {
     if (!existsSync(path))

@@ -101,7 +101,7 @@ export const quantizeSchema = z.strictObject({
   rounding: z.enum(['nearest', 'gptq']).default('gptq'),
   follow_drift: z
     .boolean()
-    .default(false)
+    .default(true)
     .describe('calibrate each layer for the inputs that the quantized layers before it give (gptq only)'),
   sweeps: z.int().min(0).max(100).default(4).describe('coordinate descent over the codes'),
   damping: positive.max(1).default(0.01),
@@ -134,6 +134,6 @@ export const recipeSchema = z.strictObject({
   mix: z.unknown(),
   balance: balanceSchema.prefault({}),
   quantize: z.unknown().optional(),
-  evaluate: evaluateSchema.optional(),
+  evaluate: evaluateSchema.nullable().default(null).describe('null, or left out: nothing is measured'),
   output: text,
 });

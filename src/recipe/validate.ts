@@ -45,7 +45,10 @@ function describe(issue: z.core.$ZodIssue, schema: z.ZodType, document: YamlDocu
   }
   if (issue.code === 'invalid_type' && issue.input === undefined) {
     return [
-      { message: `Missing key "${name}": wanted ${issue.expected}`, location: document.locate(full.slice(0, -1)) },
+      {
+        message: `Missing key "${name}": wanted ${kindName(issue.expected)}`,
+        location: document.locate(full.slice(0, -1)),
+      },
     ];
   }
   if (issue.code === 'invalid_value') {
@@ -61,20 +64,48 @@ function describe(issue: z.core.$ZodIssue, schema: z.ZodType, document: YamlDocu
     ];
   }
   if (issue.code === 'invalid_union') {
-    const inner = issue.errors.map((issues) => issues[0]?.message ?? '').filter((message) => message !== '');
+    const parts = issue.errors.flatMap(([first]) =>
+      first === undefined ? [] : [wanted(first).replace(/^wanted /u, '')],
+    );
     return [
       {
-        message: `Cannot use ${JSON.stringify(issue.input)} for "${name}": ${[...new Set(inner)].join('; or ')}`,
+        message: `Cannot use ${JSON.stringify(issue.input)} for "${name}": wanted ${[...new Set(parts)].join(' or ')}`,
         location: document.locate(full),
       },
     ];
   }
   return [
     {
-      message: `Cannot use ${JSON.stringify(issue.input)} for "${name}": ${issue.message}`,
+      message: `Cannot use ${JSON.stringify(issue.input)} for ${name === '' ? 'the recipe' : `"${name}"`}: ${wanted(issue)}`,
       location: document.locate(full),
     },
   ];
+}
+
+/** What a value should have been, in words of a recipe rather than of the schema library. */
+function wanted(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'invalid_type') return `wanted ${kindName(issue.expected)}`;
+  if (issue.code === 'invalid_value') return `wanted ${issue.values.map(String).join(' or ')}`;
+  if (issue.code === 'too_small' && issue.minimum === 1 && issue.origin === 'array') return 'wanted at least one entry';
+  if (issue.code === 'too_small' && issue.minimum === 1 && issue.origin === 'string') return 'wanted some text';
+  if (issue.code === 'too_small')
+    return `wanted ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}`;
+  if (issue.code === 'too_big') return `wanted ${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}`;
+  return issue.message;
+}
+
+const KINDS: ReadonlyMap<string, string> = new Map([
+  ['object', 'keys with values'],
+  ['record', 'keys with values'],
+  ['array', 'a list'],
+  ['string', 'text'],
+  ['number', 'a number'],
+  ['int', 'a whole number'],
+  ['boolean', 'true or false'],
+]);
+
+function kindName(expected: string): string {
+  return KINDS.get(expected) ?? expected;
 }
 
 function suggestion(key: string, known: readonly string[]): string {

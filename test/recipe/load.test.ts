@@ -50,6 +50,21 @@ describe('parseRecipe()', () => {
     ['quantize: {scheme: W4A61}', '/recipes/a.yaml:6:20: Cannot use "W4A61" for "quantize.scheme": wanted W4A16'],
     ['balance: {floor: many}', '/recipes/a.yaml:6:18: Cannot use "many" for "balance.floor"'],
     ['quantize: {experts: shrink, clip: 3}', '/recipes/a.yaml:6:35: Cannot use 3 for "quantize.clip"'],
+    ['balance: {floor: many}', '"balance.floor": wanted a number'],
+    ['quantize: {group_size: 100}', 'Cannot use 100 for "quantize.group_size": wanted 32 or 64 or 128 or channel'],
+    ['balance: {floor: -1}', '/recipes/a.yaml:6:18: Cannot use -1 for "balance.floor": wanted at least 0'],
+    [
+      'evaluate: {sources: []}',
+      '/recipes/a.yaml:6:21: Cannot use [] for "evaluate.sources": wanted at least one entry',
+    ],
+    [
+      'evaluate: {sources: [{dataset: "builtin:langages"}]}',
+      '/recipes/a.yaml:6:32: Cannot find the dataset "builtin:langages": did you mean "builtin:languages"?',
+    ],
+    [
+      'evaluate: {sources: [{dataset: "builtin:../languages/../../secret"}]}',
+      '"builtin:../languages/../../secret": the built-in sets are builtin:coding-agent, ',
+    ],
     ['evenkeel: 2', '/recipes/a.yaml:6:11: Cannot use "2" for "evenkeel": wanted 1'],
     ['quantize: {grid: [}', '/recipes/a.yaml:6:19: Cannot parse the YAML'],
     ['model: again', '/recipes/a.yaml:6:1: Cannot parse the YAML: Map keys must be unique'],
@@ -63,9 +78,26 @@ describe('parseRecipe()', () => {
     await expect(parseRecipe(text, file)).rejects.toThrow('Unknown key "flor" in "balance"; did you mean "floor"?');
   });
 
+  it('calls a document that is no mapping the recipe, and a chat template that is not there by its place', async () => {
+    await expect(parseRecipe('- a\n', file)).rejects.toThrow('1:1: Cannot use ["a"] for the recipe: wanted keys');
+    const text = minimal.replace('  sources:', '  chat_template: ./nope.jinja\n  sources:');
+    await expect(parseRecipe(text, file)).rejects.toThrow(
+      '/recipes/a.yaml:3:18: Cannot find the chat template "./nope.jinja": there is no such file',
+    );
+    await expect(loadRecipe('/recipes/nowhere.yaml')).rejects.toThrow(
+      'Cannot read the recipe "/recipes/nowhere.yaml": there is no such file',
+    );
+  });
+
+  it('measures nothing where evaluate is null', async () => {
+    const text = `${minimal}evaluate: {sources: [{dataset: "builtin:languages"}]}\n`;
+    expect((await parseRecipe(text, file)).evaluate).not.toBeNull();
+    expect((await parseRecipe(text, file, ['evaluate=null'])).evaluate).toBeNull();
+  });
+
   it('asks for what has no default', async () => {
     await expect(parseRecipe('model: a/b\noutput: o\nmix: {}\n', file)).rejects.toThrow(
-      'Missing key "mix.sources": wanted array',
+      'Missing key "mix.sources": wanted a list',
     );
     await expect(parseRecipe(minimal.replace('model: ./model\n', ''), file)).rejects.toThrow('Missing key "model"');
     await expect(parseRecipe(minimal.replace('output: ./out\n', ''), file)).rejects.toThrow('Missing key "output"');
