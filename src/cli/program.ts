@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander';
+import { Command, Help, type Argument, Option, type HelpConfiguration } from 'commander';
 import { VERSION } from '../version.js';
 import { auditCommand } from './commands/audit.js';
 import { buildCommand } from './commands/build.js';
@@ -9,6 +9,20 @@ import { inspectCommand } from './commands/inspect.js';
 import { quantizeCommand } from './commands/quantize.js';
 import { pushCommand } from './commands/push.js';
 import { verifyCommand } from './commands/verify.js';
+
+const plain = new Help();
+
+/** A switch that is off and a list that is empty need no default in print; nor does every command need `[options]`. */
+const HELP: HelpConfiguration = {
+  optionDescription: (option) => plain.optionDescription(option).replace(/ \(default: (?:false|\[\])\)$/u, ''),
+  subcommandTerm: (command) =>
+    [command.name(), ...command.registeredArguments.map((argument) => humanArgument(argument))].join(' '),
+};
+
+function humanArgument(argument: Argument): string {
+  const name = argument.variadic ? `${argument.name()}...` : argument.name();
+  return argument.required ? `<${name}>` : `[${name}]`;
+}
 
 export function createProgram(): Command {
   const program = new Command('evenkeel')
@@ -23,6 +37,7 @@ export function createProgram(): Command {
     )
     .option('--quiet', 'no progress', false)
     .showHelpAfterError('(evenkeel --help lists the commands)')
+    .configureHelp(HELP)
     .exitOverride();
   const commands = [
     initCommand(),
@@ -35,6 +50,6 @@ export function createProgram(): Command {
     verifyCommand(),
     pushCommand(),
   ];
-  for (const command of commands) program.addCommand(command.exitOverride());
+  for (const command of commands) program.addCommand(command.configureHelp(HELP).exitOverride());
   return program;
 }

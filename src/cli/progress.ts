@@ -23,6 +23,12 @@ export interface Progress {
 /** Redrawn at most this often: a terminal over a slow link must not slow the work. */
 const REDRAW_MILLISECONDS = 100;
 
+/** Columns of a stage's bar. */
+const [SHORTEST_BAR, LONGEST_BAR] = [4, 20];
+
+/** Where the bar goes, until its room is known: one column, as wide as the blank behind it. */
+const BAR = '\u0000';
+
 export function createProgress({ quiet, logFormat }: ProgressOptions): Progress {
   if (quiet) return { stage: ignore, update: ignore, note: ignore, end: ignore };
   if (logFormat === 'json') return jsonProgress();
@@ -31,7 +37,7 @@ export function createProgress({ quiet, logFormat }: ProgressOptions): Progress 
 
 function ignore(): void {}
 
-interface Stage {
+export interface Stage {
   readonly name: string;
   readonly total: number | null;
   readonly unit: string;
@@ -90,7 +96,7 @@ function terminalProgress(): Progress {
     drawn = performance.now();
     const columns = process.stderr.columns ?? 80;
     clear();
-    process.stderr.write(statusLine(stage, done, detail).slice(0, columns - 1));
+    process.stderr.write(statusLine(stage, done, detail, columns - 1));
   };
   // The clock runs on while a layer is at work: work is in other threads, so this one has time.
   const timer = setInterval(draw, 1000);
@@ -118,7 +124,8 @@ function terminalProgress(): Progress {
   };
 }
 
-function statusLine(stage: Stage, done: number, detail: string): string {
+/** The line in at most `width` columns: where it is too long the bar gives way first, as all else says more. */
+export function statusLine(stage: Stage, done: number, detail: string, width: number): string {
   const elapsed = (performance.now() - stage.started) / 1000;
   const left = secondsLeft(stage, done);
   const parts = [
@@ -127,13 +134,16 @@ function statusLine(stage: Stage, done: number, detail: string): string {
       ? done > 0
         ? `${count(done)} ${stage.unit}`
         : ''
-      : `${bar(done / stage.total)} ${count(done)}/${count(stage.total)} ${stage.unit}`,
-    done > 0 && elapsed > 1 ? `${rate(done / elapsed)} ${stage.unit}/s` : '',
+      : `${BAR}${count(done)}/${count(stage.total)} ${stage.unit}`,
+    done > 0 && elapsed > 1 ? `${rate(done / elapsed)}/s` : '',
     left === null ? duration(elapsed) : `${duration(left)} left`,
     `${Math.round(process.memoryUsage.rss() / 2 ** 20)} MiB`,
     detail,
   ];
-  return parts.filter((part) => part !== '').join(' · ');
+  const line = parts.filter((part) => part !== '').join(' · ');
+  if (stage.total === null) return line.slice(0, width);
+  const room = Math.min(LONGEST_BAR, width - line.length);
+  return line.replace(BAR, room < SHORTEST_BAR ? '' : `${bar(done / stage.total, room)} `).slice(0, width);
 }
 
 function secondsLeft({ total, started }: Stage, done: number): number | null {
@@ -141,8 +151,7 @@ function secondsLeft({ total, started }: Stage, done: number): number | null {
   return (((performance.now() - started) / done) * (total - done)) / 1000;
 }
 
-function bar(share: number): string {
-  const width = 20;
+function bar(share: number, width: number): string {
   const filled = Math.round(Math.min(1, share) * width);
   return '█'.repeat(filled) + '░'.repeat(width - filled);
 }
@@ -156,9 +165,11 @@ function rate(value: number): string {
 }
 
 export function duration(seconds: number): string {
-  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${Math.round(seconds % 60)} s`;
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes} min ${whole % 60} s`;
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 

@@ -264,13 +264,14 @@ async function quantizeWithProgress(job: QuantizeJob, progress: Progress): Promi
   }
 }
 
+/** Mean error of what the layer's Linears put out, relative to the original's; short, to fit a line of 80 columns. */
 function lossOf({ experts, linears }: QuantizeOutcome['reports'][number]): string {
   const errors = [
     ...linears.map(({ relativeError }) => relativeError),
     ...experts.flatMap(({ relativeErrors }) => relativeErrors),
   ];
   if (errors.length === 0) return '';
-  return `relative error ${((100 * errors.reduce((sum, error) => sum + error, 0)) / errors.length).toFixed(1)} %`;
+  return `error ${((100 * errors.reduce((sum, error) => sum + error, 0)) / errors.length).toFixed(1)} %`;
 }
 
 async function compareWithProgress(
