@@ -141,7 +141,9 @@ function footerOf(elements: readonly (readonly [name: string, children: number])
     value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...varint(value >>> 7)];
   const zigzag = (value: number) => varint(((value << 1) ^ (value >> 31)) >>> 0);
   const schema = elements.flatMap(([name, children]) => [
-    ...[0x48, name.length, ...Buffer.from(name)],
+    0x48,
+    name.length,
+    ...Buffer.from(name),
     ...(children === 0 ? [] : [0x15, ...zigzag(children)]),
     0,
   ]);
@@ -153,10 +155,11 @@ function footerOf(elements: readonly (readonly [name: string, children: number])
 }
 
 describe('schemas of Parquet', () => {
-  const open = (elements: Parameters<typeof footerOf>[0]) => openRows(bufferBytes('a.parquet', footerOf(elements)));
+  const openFooter = (elements: Parameters<typeof footerOf>[0]) =>
+    openRows(bufferBytes('a.parquet', footerOf(elements)));
 
   it('are read', async () => {
-    const file = await open([
+    const file = await openFooter([
       ['root', 2],
       ['a', 1],
       ['list', 0],
@@ -195,7 +198,7 @@ describe('schemas of Parquet', () => {
     ],
     ['deep nesting', Array.from({ length: 300 }, (_, at) => ['x', at < 299 ? 1 : 0]), 'is nested too deeply'],
   ])('are refused with %s', async (_, elements, message) => {
-    await expect(open(elements)).rejects.toThrow(message);
+    await expect(openFooter(elements)).rejects.toThrow(message);
   });
 });
 

@@ -29,4 +29,24 @@ describe('createZstdGuard()', () => {
       createZstdGuard()(Uint8Array.from([...stream, ...header, 0, 0]));
     }).toThrow(message);
   });
+
+  it('refuses weights of a Huffman tree that take no bits, which fzstd would read for ever', () => {
+    const frame = (table: readonly number[]) => {
+      // Literals with a tree of their own; its weights in finite state entropy, of three bytes.
+      const block = [2, 0, 0, 3, ...table, 1, 0, 0];
+      return Uint8Array.from([...MAGIC, 0x20, 1, (block.length << 3) | 5, 0, 0, ...block]);
+    };
+    // Accuracy 5, and one weight with all of 32.
+    const endless = frame([0xf0, 0x03]);
+    for (const size of [1, 3, 100]) {
+      const guard = createZstdGuard();
+      const feed = () => {
+        for (let at = 0; at < endless.length; at += size) guard(endless.subarray(at, at + size));
+      };
+      expect(feed).toThrow('a Huffman tree has no end');
+    }
+    expect(() => {
+      createZstdGuard()(frame([0xe0, 0x03]));
+    }).not.toThrow();
+  });
 });

@@ -1,6 +1,8 @@
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import type { Compressors } from 'hyparquet';
+import { decompress } from 'fzstd';
 import { compressors } from 'hyparquet-compressors';
+import { createZstdGuard } from './zstd-frames.js';
 
 /** `maxOutputLength` must be positive; a page may be empty. */
 const bounded = (length: number) => ({ maxOutputLength: Math.max(length, 1) });
@@ -13,4 +15,8 @@ export const CODECS: Compressors = {
   ...compressors,
   GZIP: (input, length) => gunzipSync(input, bounded(length)),
   BROTLI: (input, length) => brotliDecompressSync(input, bounded(length)),
+  ZSTD: (input, length) => {
+    createZstdGuard()(input);
+    return decompress(input, new Uint8Array(length));
+  },
 };

@@ -1,3 +1,5 @@
+import { checkHuffmanTree, TREE_BYTES } from './zstd-huffman.js';
+
 /** The window that zstd's own decoder allows unless told otherwise (2²⁷); a header may ask for terabytes. */
 const MAX_WINDOW_BYTES = 128 << 20;
 
@@ -7,9 +9,16 @@ const SKIPPABLE = 0x184d2a50;
 /** A frame header is no longer than this, its magic included. */
 const MAX_HEADER_BYTES = 18;
 
+const BLOCK_HEADER_BYTES = 3;
+
+/** Kinds of blocks. */
+const REPEATED = 1;
+const COMPRESSED = 2;
+
 /**
- * Follows the frames of a zstd stream (RFC 8878, 3.1) without decoding them, and throws when one asks for more memory than
- * is given, before the decoder sees it. Feed it every piece, in order.
+ * Follows the frames of a zstd stream (RFC 8878, 3.1) without decoding them, and throws, before the decoder sees it, when
+ * one asks for more memory than is given, or when a block holds what fzstd would decode for ever. Feed it every piece, in
+ * order.
  */
 export function createZstdGuard(): (piece: Uint8Array) => void {
   let pending: Uint8Array = new Uint8Array(0);
@@ -27,11 +36,10 @@ export function createZstdGuard(): (piece: Uint8Array) => void {
       skip -= step;
       if (skip > 0) break;
       if (inFrame) {
-        if (bytes.length - at < 3) break;
-        const header = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16);
-        // Last block, then its type (1 repeats one byte), then its size.
-        inFrame = (header & 1) === 0;
-        skip = 3 + (((header >> 1) & 3) === 1 ? 1 : header >>> 3) + (!inFrame && checksum ? 4 : 0);
+        const block = readBlock(bytes.subarray(at));
+        if (block === null) break;
+        inFrame = !block.last;
+        skip = block.length + (block.last && checksum ? 4 : 0);
         continue;
       }
       const header = readHeader(bytes.subarray(at, at + MAX_HEADER_BYTES));
@@ -47,6 +55,20 @@ export function createZstdGuard(): (piece: Uint8Array) => void {
     }
     pending = bytes.slice(at);
   };
+}
+
+/** A block by its header and, where it is compressed, its beginning; null when more bytes are needed. */
+function readBlock(bytes: Uint8Array): { readonly length: number; readonly last: boolean } | null {
+  if (bytes.length < BLOCK_HEADER_BYTES) return null;
+  const header = (bytes[0] ?? 0) | ((bytes[1] ?? 0) << 8) | ((bytes[2] ?? 0) << 16);
+  const kind = (header >> 1) & 3;
+  const size = kind === REPEATED ? 1 : header >>> 3;
+  if (kind === COMPRESSED) {
+    const beginning = bytes.subarray(BLOCK_HEADER_BYTES, BLOCK_HEADER_BYTES + Math.min(size, TREE_BYTES));
+    if (beginning.length < Math.min(size, TREE_BYTES)) return null;
+    checkHuffmanTree(beginning);
+  }
+  return { length: BLOCK_HEADER_BYTES + size, last: (header & 1) === 1 };
 }
 
 interface FrameHeader {
