@@ -1,8 +1,8 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { open, readdir, readFile, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { InputError } from '../errors.js';
+import { InputError, type Location } from '../errors.js';
 import { PARTIAL_SUFFIX, writeFully, writing } from './durable.js';
 import { hasJournal, JOURNAL_FILE } from './journal.js';
 import { isJsonObject } from './json-file.js';
@@ -71,12 +71,41 @@ function isRunning({ pid, host }: Holder): boolean {
   }
 }
 
+/**
+ * Refuses to write a checkpoint over the model that it is made from, under whatever name: replacing removes the weights
+ * that lie there.
+ */
+export function assertApart(model: string, output: string, location?: Location): void {
+  if (!existsSync(output) || realpathSync(output) !== realpathSync(model)) return;
+  throw new InputError(
+    `write checkpoint '${output}': wanted another folder than the model's`,
+    location === undefined ? {} : { location },
+  );
+}
+
+/** Weights that nobody quantized are somebody's original, named as output by mistake: they are never removed. */
+function assertQuantized(directory: string): void {
+  if (!readdirSync(directory).some((name) => name.endsWith('.safetensors'))) return;
+  let config: unknown = null;
+  try {
+    config = JSON.parse(readFileSync(join(directory, 'config.json'), 'utf8'));
+  } catch {
+    // Not ours to judge: kept.
+  }
+  if (isJsonObject(config) && isJsonObject(config['quantization_config'])) return;
+  throw new InputError(
+    `replace checkpoint '${directory}': wanted a quantized checkpoint, got a model without quantization_config; ` +
+      'remove it yourself if it is not needed',
+  );
+}
+
 /** Decides about what is in the folder already; returns whether there is a run to resume. */
 export async function prepareFolder(directory: string, existing: 'refuse' | 'resume' | 'replace'): Promise<boolean> {
   const interrupted = hasJournal(directory);
   const finished = !interrupted && existsSync(join(directory, 'config.json'));
   if (existing === 'resume' && !finished) return interrupted;
   if (existing === 'replace') {
+    if (finished) assertQuantized(directory);
     // config.json first: from here on the folder no longer looks finished.
     await rm(join(directory, 'config.json'), { force: true });
     for (const name of await readdir(directory)) {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { withMappedEdges } from '../awq/mapped-edges.js';
 import { chooseTargets, type Targets } from '../awq/targets.js';
 import { openCheckpoint, type Checkpoint } from '../checkpoint/open.js';
+import { assertApart } from '../checkpoint/output-folder.js';
 import { verifyCheckpoint } from '../checkpoint/verify/verify.js';
 import type { Finding } from '../checkpoint/verify/finding.js';
 import { createCoverageCounter } from '../coverage/count.js';
@@ -52,6 +53,7 @@ export interface QuantizeOutcome {
  */
 export async function* runQuantization(job: QuantizeJob): AsyncGenerator<QuantizeEvent, QuantizeOutcome> {
   const { model, settings, floor, floors } = job;
+  assertApart(model, job.output);
   const sequences = inCanonicalOrder(job.sequences);
   const checkpoint = openCheckpoint(model);
   const plan = planModel(checkpoint, job.assume);

@@ -171,7 +171,7 @@ describe('a folder that is in use or holds something', () => {
     const resumed = await createCheckpointWriter(output, { ...options, existing: 'resume' });
     expect([...resumed.written]).toEqual(['a']);
     await resumed.write('b', twoTensors[0].bytes);
-    await resumed.finish({ config: '{}' });
+    await resumed.finish({ config: '{"quantization_config": {}}' });
     await expect(createCheckpointWriter(output, options)).rejects.toThrow('holds a finished checkpoint already');
     const replaced = await createCheckpointWriter(output, { ...options, existing: 'replace' });
     expect(existsSync(join(output, 'config.json'))).toBe(false);

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { startLaneThreads, type LaneThreads } from '../../engine/lanes.js';
 import type { QuantizeSettings } from '../../engine/quantize-settings.js';
+import { assertApart } from '../../checkpoint/output-folder.js';
 import { openCheckpoint } from '../../checkpoint/open.js';
 import type { Runtime } from '../../checkpoint/runtime-limits.js';
 import { CheckFailedError, formatLocation, InputError } from '../../errors.js';
@@ -100,6 +101,7 @@ async function quantize(recipe: Recipe, options: QuantizeCommandOptions, progres
     location: recipe.locate(['model']),
     onProgress: downloadProgress(progress),
   });
+  assertApart(model, recipe.output, recipe.locate(['output']));
   const checkpoint = openCheckpoint(model);
   const plan = planModel(checkpoint, options.assume);
   checkModuleSets(plan, recipe.quantize);
