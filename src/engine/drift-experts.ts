@@ -1,52 +1,154 @@
-import { addOutputErrors } from '../awq/output-error.js';
-import { quantizeWeight, type PreparedGram } from '../awq/quantize-weight.js';
-import type { QuantizedLinear } from '../awq/scheme.js';
-import type { Linear } from '../model/plan.js';
-import type { LanguageEnergy } from './language-sample.js';
-import { outputFormat } from './output-format.js';
+import { followDrift } from '../awq/drift.js';
+import { prepareGram } from '../awq/quantize-weight.js';
+import { rowsPerLinear, scaleLosses, type InputStatistics } from '../awq/scale-search.js';
+import { shrink, smoothGram } from '../awq/statistics.js';
+import { loadExpert } from '../runtime/expert-runner.js';
+import { openRowStore } from '../runtime/row-store.js';
+import { overriddenReader } from '../runtime/weights.js';
+import type { Handled } from '../runtime/workers.js';
+import type { DriftJobs } from './drift-jobs.js';
+import { quantizeTarget, type TargetResult } from './drift-target.js';
+import { sampleOfExpert, sketchRows } from './expert-inputs.js';
+import { moeOf } from './forward-lane.js';
+import { noEnergy } from './language-sample.js';
+import { putOut } from './put-out.js';
+import { addLosses, effectiveWeight, schemeOf, transferOf, weightOf, type QuantizeLane } from './quantize-lane.js';
 import type { LinearResult } from './quantize-jobs.js';
-import { schemeOf, type QuantizeLane } from './quantize-lane.js';
-import { smoothWeight } from './smooth-weight.js';
+import { forcedRows, routedRows, type RoutedRows } from './routed-rows.js';
+import { GRAM_SEARCH_WIDTH, KEPT_GRAM_BYTES } from './search-limits.js';
 
-/** What the lane keeps of an expert that is quantized for the inputs it will get. */
-export interface DriftedExpert {
-  /** Σ xxᵀ of its inputs, where it fits the lane's memory. */
-  readonly inputSum: Float32Array | null;
-  /** Gate and up, once they are quantized. */
-  readonly gates: readonly TargetResult[];
-}
-
-export interface TargetResult {
-  readonly linear: Linear;
-  readonly quantized: QuantizedLinear;
-  readonly result: LinearResult;
-}
-
-/** Quantizes towards a target instead of the stored weight; errors per language are told against what is stored. */
-export async function quantizeTarget(
-  lane: QuantizeLane,
-  linear: Linear,
-  stored: Float32Array,
-  target: Float32Array,
-  prepared: PreparedGram | null,
-  inputScales: Float32Array | null,
-  measure: { readonly sampled: Parameters<typeof addOutputErrors>[4]; readonly energy: LanguageEnergy } | null,
-): Promise<TargetResult> {
-  const { outFeatures, inFeatures, module } = linear;
-  const { quantized, loss, relativeError } = await quantizeWeight({
-    weight: smoothWeight(target, inFeatures, inputScales, null),
-    outFeatures,
-    inFeatures,
-    prepared,
-    scheme: schemeOf(lane, linear),
-    settings: lane.settings.rounding,
-    scaleDtype: lane.settings.scaleDtype,
-  });
-  if (measure !== null) {
-    const { signal, error } = measure.energy;
-    const room = lane.model.scratch.floats('delta', stored.length);
-    await addOutputErrors(stored, quantized, inputScales, null, measure.sampled, signal, error, room);
+/** Losses of the candidates for gate and up on the follower's inputs, whose Grams the lane keeps where they fit. */
+export async function searchGates(lane: QuantizeLane, job: DriftJobs['searchGates']['job']): Promise<Handled> {
+  const { model, settings, drifted } = lane;
+  const moe = moeOf(model.plan, job.layer);
+  const width = model.plan.hiddenSize;
+  const input = openRowStore(job.expertsInput);
+  const losses = new Float64Array(job.candidates.length);
+  const keepsGrams = job.experts.length * width * width * 4 <= KEPT_GRAM_BYTES;
+  drifted.clear();
+  for (const e of job.experts) {
+    const rows = routedRows(input, moe.topK, e, job);
+    const tokens = rows.tokens.length;
+    if (tokens === 0) continue;
+    let statistics: InputStatistics;
+    if (width <= GRAM_SEARCH_WIDTH) {
+      const sum = await inputSum(lane, job.layer, e, rows);
+      const room = model.scratch.floats('gate-gram', width * width);
+      statistics = { kind: 'gram', gram: shrink(sum, tokens, job.layerGram, settings.shrinkage, room)! };
+      if (keepsGrams) drifted.set(e, sum);
+    } else {
+      const sketch = sketchRows(rows, moe.weightOn, 1);
+      statistics = { kind: 'sketch', sketch, rows: sketch.length / width };
+    }
+    const { gate, up } = moe.experts[e]!;
+    for (const linear of [gate, up]) {
+      const { outFeatures, inFeatures } = linear;
+      const judged = rowsPerLinear(outFeatures, 2 * moe.experts.length, settings.search.rowBudget);
+      const searched = {
+        weight: weightOf(lane, linear),
+        outFeatures,
+        inFeatures,
+        statistics,
+        lossWeight: tokens,
+        rows: judged,
+      };
+      addLosses(
+        losses,
+        await scaleLosses(job.candidates, searched, schemeOf(lane, linear), settings.search, settings.scaleDtype),
+      );
+    }
   }
-  const tensors = outputFormat(lane.settings.format).pack(module, quantized);
-  return { linear, quantized, result: { module, tensors, loss, relativeError, effective: null } };
+  input.close();
+  return { result: losses };
+}
+
+/**
+ * Quantizes experts for the inputs they will get: gate and up towards what they did on x, down on what those two put out,
+ * and adds what all three put out now.
+ */
+export async function quantizeFollowing(
+  lane: QuantizeLane,
+  job: DriftJobs['quantizeFollowing']['job'],
+): Promise<Handled> {
+  const { model, settings, drifted } = lane;
+  const moe = moeOf(model.plan, job.layer);
+  const input = openRowStore(job.expertsInput);
+  const accumulator = openRowStore(job.accumulator);
+  const energy = noEnergy(job.sample.languages.length);
+  const forced = settings.shrinkage > 0 && job.forced.length > 0 ? forcedRows(input, job.forced) : null;
+  const experts: { expert: number; tokens: number; ownShare: number; linears: LinearResult[] }[] = [];
+  for (const e of job.experts) {
+    const { down } = moe.experts[e]!;
+    const rows = routedRows(input, moe.topK, e, job);
+    const tokens = rows.tokens.length;
+    const measured = { sampled: sampleOfExpert(input, moe, e, job), energy };
+    const gates = await quantizeGates(lane, job, e, rows, measured);
+    const reader = overriddenReader(model.reader, effectiveGates(gates, job.scales));
+    const expert = loadExpert(moe, e, reader, model);
+    const inner = model.scratch.floats('following.inner', tokens * down.inFeatures);
+    const own = await expert.run(rows, STATISTICS_OF_DOWN, {
+      inner: (part, from) => inner.set(part, from * down.inFeatures),
+    });
+    const layer = forced === null ? null : (await expert.run(forced, STATISTICS_OF_DOWN, {})).inner!.gram;
+    if (layer !== null) for (let i = 0; i < layer.length; i++) layer[i]! /= job.forced.length;
+    const sum = own.inner!.gram;
+    const gram = shrink(sum, tokens, layer, settings.shrinkage, sum);
+    const prepared = gram === null ? null : await prepareGram(gram, down.inFeatures, settings.rounding);
+    const weight = weightOf(lane, down);
+    const { quantized, result } = await quantizeTarget(lane, down, weight, weight, prepared, null, null);
+    await putOut(
+      model,
+      { down, data: effectiveWeight(down, quantized, null, null).data, moe, rows, inner },
+      accumulator,
+    );
+    const ownShare = tokens === 0 ? 0 : tokens / (tokens + settings.shrinkage);
+    experts.push({ expert: e, tokens, ownShare, linears: [...gates.map((gate) => gate.result), result] });
+  }
+  drifted.clear();
+  input.close();
+  accumulator.close();
+  return { result: { experts, energy }, transfer: transferOf(experts.flatMap(({ linears }) => linears)) };
+}
+
+const STATISTICS_OF_DOWN = { input: false, inner: true };
+
+async function quantizeGates(
+  lane: QuantizeLane,
+  job: DriftJobs['quantizeFollowing']['job'],
+  e: number,
+  rows: RoutedRows,
+  measured: Parameters<typeof quantizeTarget>[6],
+): Promise<TargetResult[]> {
+  const { model, settings, drifted } = lane;
+  const width = model.plan.hiddenSize;
+  const sum = drifted.get(e) ?? (await inputSum(lane, job.layer, e, rows));
+  const gram = shrink(sum, rows.tokens.length, job.layerGram, settings.shrinkage, sum);
+  if (gram !== null && job.scales !== null) smoothGram(gram, job.scales, gram);
+  const prepared = gram === null ? null : await prepareGram(gram, width, settings.rounding);
+  const { gate, up } = moeOf(model.plan, job.layer).experts[e]!;
+  const results: TargetResult[] = [];
+  for (const linear of [gate, up]) {
+    const weight = weightOf(lane, linear);
+    const target = await followDrift(weight, job.drift, width);
+    results.push(await quantizeTarget(lane, linear, weight, target, prepared, job.scales, measured));
+  }
+  return results;
+}
+
+/** What gate and up compute with once they are quantized, by the weights that they replace. */
+function effectiveGates(
+  gates: readonly TargetResult[],
+  scales: Float32Array | null,
+): Parameters<typeof overriddenReader>[1] {
+  return new Map(
+    gates.map(({ quantized, linear }) => {
+      const { key, data, shape } = effectiveWeight(linear, quantized, scales, null);
+      return [key, { data, shape }] as const;
+    }),
+  );
+}
+
+async function inputSum({ model }: QuantizeLane, layer: number, e: number, rows: RoutedRows): Promise<Float32Array> {
+  const expert = loadExpert(moeOf(model.plan, layer), e, model.reader, model);
+  return (await expert.run(rows, { input: true, inner: false }, {})).input!.gram;
 }

@@ -53,52 +53,29 @@ export interface DriftJobs {
     };
     result: Float64Array;
   };
-  /** Quantizes gate and up towards what they did on x, and adds what the experts now put out, downs unquantized. */
-  quantizeGates: {
+  /** Quantizes experts on x̂, gate and up towards what they did on x, and adds what they put out once quantized. */
+  quantizeFollowing: {
     job: FollowerInput & {
       readonly layer: number;
       readonly experts: readonly number[];
       readonly layerGram: Float32Array;
       readonly drift: Float32Array;
+      /** What gate and up are smoothed by. */
       readonly scales: Float32Array | null;
       readonly accumulator: RowStoreDescriptor;
+      /** Tokens that every expert sees for its layer-wide statistics. */
+      readonly forced: Int32Array;
       readonly sample: LanguageSample;
     };
     result: {
-      readonly experts: readonly { readonly expert: number; readonly linears: readonly LinearResult[] }[];
+      readonly experts: readonly {
+        readonly expert: number;
+        readonly tokens: number;
+        readonly ownShare: number;
+        /** Gate, up and down. */
+        readonly linears: readonly LinearResult[];
+      }[];
       readonly energy: LanguageEnergy;
     };
-  };
-  /** residual = h − (ĥ + scale · Σ accumulators), rows [from, to); the accumulators are cleared. */
-  residual: {
-    job: {
-      readonly from: number;
-      readonly to: number;
-      readonly scale: number;
-      readonly hidden: RowStoreDescriptor;
-      readonly follower: RowStoreDescriptor;
-      readonly accumulators: readonly RowStoreDescriptor[];
-      readonly residual: RowStoreDescriptor;
-    };
-    result: null;
-  };
-  /** Quantizes downs so that they also repay the residual, and adds what they put out. */
-  quantizeDowns: {
-    job: FollowerInput & {
-      readonly layer: number;
-      readonly experts: readonly number[];
-      readonly residual: RowStoreDescriptor;
-      readonly accumulator: RowStoreDescriptor;
-      /** What gate and up were smoothed by. */
-      readonly scales: Float32Array | null;
-      /** Tokens that every expert sees for its layer-wide statistics. */
-      readonly forced: Int32Array;
-    };
-    result: readonly {
-      readonly expert: number;
-      readonly tokens: number;
-      readonly ownShare: number;
-      readonly down: LinearResult;
-    }[];
   };
 }

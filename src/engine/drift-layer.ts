@@ -9,7 +9,6 @@ import {
   mixerRowsOf,
   runLayerBlocks,
   runRoutedExperts,
-  spans,
   type LayerRouting,
   type PassState,
 } from './layer-pass.js';
@@ -19,7 +18,14 @@ import type { LinearResult } from './quantize-jobs.js';
 import { evenSample, FORCED_SAMPLE } from './forced-sample.js';
 import type { CellReport, EdgeReport, LayerResult } from './layer-report.js';
 import { wantedTaps } from './quantize-layer.js';
-import { BESIDE_EXPERTS, DENSE_TAPS, MIXER_TAPS, quantizeShared, relativeErrors } from './quantize-shared.js';
+import {
+  BESIDE_EXPERTS,
+  DENSE_TAPS,
+  MIXER_TAPS,
+  quantizeShared,
+  relativeErrors,
+  sumEnergy,
+} from './quantize-shared.js';
 import {
   edgeCandidates,
   meansOf,
@@ -106,8 +112,8 @@ async function followDenseBlock(
 }
 
 /**
- * Gate and up are quantized towards what they did on x, downs so that they also repay what ĥ lacks of h. up → down is left
- * alone: with both corrections, smoothing it gained nothing measurable.
+ * Experts are quantized on x̂: gate and up towards what they did on x, down on what those two then put out. up → down is
+ * left alone: by then up is quantized. What the stream lacks is left to the next mixer's output Linear to repay.
  */
 async function quantizeDriftingExperts(
   context: QuantizeContext,
@@ -167,9 +173,9 @@ async function quantizeDriftingExperts(
     if (ratio !== null) applyEdge(smoothing, edge, scales);
   }
   const scales = smoothing.inputs.get(moe.experts[0]!.gate.module) ?? null;
-  const gates = await Promise.all(
+  const parts = await Promise.all(
     dealt.map((experts, lane) =>
-      lanes.call(lane, 'quantizeGates', {
+      lanes.call(lane, 'quantizeFollowing', {
         ...input,
         layer: index,
         experts,
@@ -177,54 +183,25 @@ async function quantizeDriftingExperts(
         drift,
         scales,
         accumulator: follower.accumulators[lane]!,
-        sample,
-      }),
-    ),
-  );
-  // x is not needed any more: its rows take the residual.
-  const residual = state.expertsInput!;
-  await Promise.all(
-    spans(tokens, lanes.count).map(([from, to], lane) =>
-      lanes.call(lane, 'residual', {
-        from,
-        to,
-        scale: layer.residualScale,
-        hidden: state.hidden,
-        follower: follower.hidden,
-        accumulators: follower.accumulators,
-        residual,
-      }),
-    ),
-  );
-  const downs = await Promise.all(
-    dealt.map((experts, lane) =>
-      lanes.call(lane, 'quantizeDowns', {
-        ...input,
-        layer: index,
-        experts,
-        residual,
-        accumulator: follower.accumulators[lane]!,
-        scales,
         forced: evenSample(tokens, FORCED_SAMPLE),
+        sample,
       }),
     ),
   );
   await combineExperts(lanes, plan, follower, index);
 
-  const energy = gates.reduce((sum, part) => addEnergy(sum, part.energy), noEnergy(sample.languages.length));
-  const byExpert = new Map(gates.flatMap(({ experts }) => experts).map(({ expert, linears }) => [expert, linears]));
-  const cells = downs.flat().sort((a, b) => a.expert - b.expert);
-  const linears = cells.flatMap(({ expert, down }) => [...byExpert.get(expert)!, down]);
-  const reports = cells.map(({ expert, tokens: count, ownShare, down }): CellReport => ({
+  const cells = parts.flatMap(({ experts }) => experts).sort((a, b) => a.expert - b.expert);
+  const reports = cells.map(({ expert, tokens: count, ownShare, linears }): CellReport => ({
     expert,
     tokens: count,
     ownShare,
     downRatio: null,
     downLossBefore: 0,
     downLoss: 0,
-    relativeErrors: [...byExpert.get(expert)!, down].map(({ relativeError }) => relativeError),
+    relativeErrors: linears.map(({ relativeError }) => relativeError),
   }));
-  return withShared(context, layer, means, settled, linears, energy, reports);
+  const all = cells.flatMap(({ linears }) => linears);
+  return withShared(context, layer, means, settled, all, sumEnergy(parts, sample.languages.length), reports);
 }
 
 /** Quantizes what stands beside the routed experts, now that the scales of their common edge are known. */

@@ -111,6 +111,9 @@ export async function runExperts(model: LaneModel, job: ForwardJobs['experts']['
   return { result: null };
 }
 
+/** Rows of hidden states saved at once. */
+const SAVED_ROWS = 4096;
+
 /** Rows combined at once: they stay in cache between the passes over them. */
 const COMBINE_ROWS = 256;
 
@@ -118,21 +121,50 @@ export function combine(job: ForwardJobs['combine']['job']): Handled {
   const hidden = openRowStore(job.hidden);
   const accumulators = job.accumulators.map(openRowStore);
   const { width } = hidden;
+  const inPlace = [hidden, ...accumulators].flatMap(({ values }) => (values === null ? [] : [values]));
   const sum = new Float32Array(COMBINE_ROWS * width);
   const part = new Float32Array(COMBINE_ROWS * width);
   const zero = new Float32Array(COMBINE_ROWS * width);
   for (let from = job.from; from < job.to; from += COMBINE_ROWS) {
     const count = Math.min(COMBINE_ROWS, job.to - from);
+    if (inPlace.length === 1 + accumulators.length) {
+      const [target, ...sources] = inPlace.map((values) => values.subarray(from * width, (from + count) * width));
+      for (const source of sources) drain(source, job.scale, target!);
+      continue;
+    }
     hidden.read(from, count, sum);
     for (const accumulator of accumulators) {
       accumulator.read(from, count, part);
-      for (let i = 0; i < count * width; i++) sum[i]! += job.scale * part[i]!;
+      drain(part, job.scale, sum);
       accumulator.write(from, zero, 0, count);
     }
     hidden.write(from, sum, 0, count);
   }
   hidden.close();
   for (const accumulator of accumulators) accumulator.close();
+  return { result: null };
+}
+
+/** target += scale · source, which is cleared. */
+function drain(source: Float32Array, scale: number, target: Float32Array): void {
+  for (let i = 0; i < source.length; i++) {
+    target[i]! += scale * source[i]!;
+    source[i] = 0;
+  }
+}
+
+/** Writes rows [from, to) of a store to their place in a file that is there already. */
+export function save({ store, path, from, to }: ForwardJobs['save']['job']): Handled {
+  const rows = openRowStore(store);
+  const file = openRowStore({ kind: 'file', path, rows: rows.rows, width: rows.width, stride: rows.width });
+  const part = new Float32Array(SAVED_ROWS * rows.width);
+  for (let first = from; first < to; first += SAVED_ROWS) {
+    const count = Math.min(SAVED_ROWS, to - first);
+    rows.read(first, count, part);
+    file.write(first, part, 0, count);
+  }
+  file.close();
+  rows.close();
   return { result: null };
 }
 

@@ -97,6 +97,11 @@ export interface ForwardJobs {
     };
     result: null;
   };
+  /** Writes rows [from, to) of a store to a file. */
+  save: {
+    job: { readonly store: RowStoreDescriptor; readonly path: string; readonly from: number; readonly to: number };
+    result: null;
+  };
   /** Logits [to − from, vocabulary] of rows of the last layer's output, and those rows after the final norm. */
   logits: {
     job: { readonly hidden: RowStoreDescriptor; readonly from: number; readonly to: number };

@@ -4,14 +4,12 @@ import { planModel } from '../model/registry.js';
 import { createScratch } from '../runtime/scratch.js';
 import { createSessionCache, type SessionCache } from '../runtime/sessions.js';
 import { createWeightReader } from '../runtime/weights.js';
-import { quantizeDowns } from './drift-downs.js';
-import { quantizeGates, searchGates } from './drift-gates.js';
+import { quantizeFollowing, searchGates } from './drift-experts.js';
 import { drift, moments } from './drift-moments.js';
-import { residual } from './drift-residual.js';
 import { divergence } from './evaluate-lane.js';
 import { roundedReader } from './rounded-reader.js';
 import type { Handled, LaneReply, LaneRequest } from '../runtime/workers.js';
-import { combine, embed, logits, runExperts, runLayer, type LaneModel } from './forward-lane.js';
+import { combine, embed, logits, runExperts, runLayer, save, type LaneModel } from './forward-lane.js';
 import type { LaneSetup } from './jobs.js';
 import type { CalibrationJobs } from './quantize-jobs.js';
 import { probe } from './probe-lane.js';
@@ -82,6 +80,7 @@ const HANDLERS: Handlers = {
   layer: (job: Jobs['layer']['job']) => runLayer(model(), job),
   experts: (job: Jobs['experts']['job']) => runExperts(model(), job),
   combine: (job: Jobs['combine']['job']) => combine(job),
+  save: (job: Jobs['save']['job']) => save(job),
   logits: (job: Jobs['logits']['job']) => logits(model(), job),
   divergence: (job: Jobs['divergence']['job']) => divergence(model(), job),
   probe: (job: Jobs['probe']['job']) => probe(lane(), job),
@@ -93,9 +92,7 @@ const HANDLERS: Handlers = {
   moments: (job: Jobs['moments']['job']) => moments(model(), job),
   drift: (job: Jobs['drift']['job']) => drift(job),
   searchGates: (job: Jobs['searchGates']['job']) => searchGates(lane(), job),
-  quantizeGates: (job: Jobs['quantizeGates']['job']) => quantizeGates(lane(), job),
-  residual: (job: Jobs['residual']['job']) => residual(job),
-  quantizeDowns: (job: Jobs['quantizeDowns']['job']) => quantizeDowns(lane(), job),
+  quantizeFollowing: (job: Jobs['quantizeFollowing']['job']) => quantizeFollowing(lane(), job),
 };
 
 async function answer({ id, job }: { readonly id: number; readonly job: { readonly kind: string } }): Promise<void> {

@@ -15,7 +15,6 @@ import { gemm } from '../runtime/matrix.js';
 import { readLinear, weightKey } from '../runtime/weights.js';
 import type { Handled } from '../runtime/workers.js';
 import type { LaneModel } from './forward-lane.js';
-import type { DriftedExpert } from './drift-experts.js';
 import { smoothWeight } from './smooth-weight.js';
 import type { CalibrationJobs, LinearResult, LinearTarget } from './quantize-jobs.js';
 import type { QuantizeSettings } from './quantize-settings.js';
@@ -26,7 +25,8 @@ export interface QuantizeLane {
   readonly settings: QuantizeSettings;
   readonly targets: Targets;
   readonly kept: Map<number, CalibratedExpert>;
-  readonly drifted: Map<number, DriftedExpert>;
+  /** Σ x̂x̂ᵀ of experts' inputs in the stream that follows. */
+  readonly drifted: Map<number, Float32Array>;
 }
 
 interface CalibratedExpert {

@@ -87,7 +87,7 @@ export async function* quantizeModel(options: QuantizeOptions): AsyncGenerator<Q
     };
     const follower = settings.followDrift ? createFollower(plan, state, options.spill) : null;
     const streams = follower === null ? [state] : [state, follower];
-    const run = await openRunState(output, plan.layers.length, streams, options.existing === 'resume');
+    const run = await openRunState(output, plan.layers.length, streams, lanes, options.existing === 'resume');
     yield { kind: 'planned', plan, targets, resumedLayers: run.finishedLayers };
     const reports: LayerReport[] = [];
     if (run.finishedLayers === 0) for (const stream of streams) await embedTokens(lanes, stream);
@@ -131,7 +131,7 @@ async function* runLayer(
   const missing = output.byLayer[index]!.find((name) => !writer.written.has(name));
   if (missing !== undefined) throw new Error(`layer ${index} was quantized without '${missing}'`);
   await writer.commit();
-  run.finish(index, report);
+  await run.finish(index, report);
   return report;
 }
 

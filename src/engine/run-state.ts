@@ -13,7 +13,9 @@ import { join } from 'node:path';
 import { PARTIAL_SUFFIX, writingSync } from '../checkpoint/durable.js';
 import { InputError } from '../errors.js';
 import { openRowStore } from '../runtime/row-store.js';
-import type { PassState } from './layer-pass.js';
+import type { Lanes } from '../runtime/workers.js';
+import type { ForwardJobs } from './jobs.js';
+import { spans, type PassState } from './layer-pass.js';
 import type { LayerReport } from './layer-report.js';
 
 /** What a run needs, besides the tensors it has written, to go on behind its last finished layer. */
@@ -22,7 +24,7 @@ export interface RunState {
   /** Brings back a finished layer's routing, and the hidden states behind the last one. */
   restore(layer: number): LayerReport;
   /** Makes a layer's outcome durable. */
-  finish(layer: number, report: LayerReport): void;
+  finish(layer: number, report: LayerReport): Promise<void>;
   /** Called when the checkpoint is complete. */
   remove(): void;
 }
@@ -35,6 +37,7 @@ export async function openRunState(
   output: string,
   layers: number,
   states: readonly PassState[],
+  lanes: SavingLanes,
   resume: boolean,
 ): Promise<RunState> {
   const folder = join(output, FOLDER);
@@ -46,7 +49,7 @@ export async function openRunState(
   let finishedLayers = 0;
   while (finishedLayers < layers && existsSync(reportPath(finishedLayers))) finishedLayers++;
   // The hidden states are made durable before the report, so only the last report's can be missing its file.
-  if (finishedLayers > 0 && !existsSync(hiddenPath(finishedLayers - 1))) {
+  if (finishedLayers > 0 && finishedLayers < layers && !existsSync(hiddenPath(finishedLayers - 1))) {
     throw new InputError(
       `resume the run in '${output}': '${hiddenPath(finishedLayers - 1)}' is gone; start anew without --resume`,
     );
@@ -64,11 +67,14 @@ export async function openRunState(
         new Uint8Array(chosen).set(bytes.subarray(0, chosen.byteLength));
         new Uint8Array(weights).set(bytes.subarray(chosen.byteLength));
       }
-      if (layer === finishedLayers - 1) states.forEach((state, stream) => loadHidden(hiddenPath(layer, stream), state));
+      if (layer === finishedLayers - 1 && finishedLayers < layers)
+        states.forEach((state, stream) => loadHidden(hiddenPath(layer, stream), state));
       return report;
     },
-    finish(layer, report) {
-      states.forEach((state, stream) => saveHidden(hiddenPath(layer, stream), state));
+    async finish(layer, report) {
+      // Nothing goes on behind the last layer.
+      if (layer + 1 < layers)
+        for (const [stream, state] of states.entries()) await saveHidden(hiddenPath(layer, stream), state, lanes);
       if (routed !== null) {
         writeDurably(join(folder, `routing-${layer}.bin`), [
           new Uint8Array(routed.chosen),
@@ -82,18 +88,26 @@ export async function openRunState(
   };
 }
 
-function saveHidden(path: string, { hidden }: PassState): void {
-  const store = openRowStore(hidden);
-  const rows = new Float32Array(CHUNK_ROWS * store.width);
-  function* pieces(): Iterable<Uint8Array> {
-    for (let from = 0; from < store.rows; from += CHUNK_ROWS) {
-      const count = Math.min(CHUNK_ROWS, store.rows - from);
-      store.read(from, count, rows);
-      yield new Uint8Array(rows.buffer, 0, count * store.width * 4);
+type SavingLanes = Pick<Lanes<ForwardJobs>, 'call' | 'count'>;
+
+/** All lanes write at once: two streams of 50,000 tokens are 100 MB a layer, during which they would wait. */
+async function saveHidden(path: string, { hidden }: PassState, lanes: SavingLanes): Promise<void> {
+  const partial = `${path}${PARTIAL_SUFFIX}`;
+  writingSync(path, () => closeSync(openSync(partial, 'w')));
+  await Promise.all(
+    spans(hidden.rows, lanes.count).map(([from, to], lane) =>
+      lanes.call(lane, 'save', { store: hidden, path: partial, from, to }),
+    ),
+  );
+  writingSync(path, () => {
+    const file = openSync(partial, 'r+');
+    try {
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
     }
-  }
-  writeDurably(path, pieces());
-  store.close();
+    renameSync(partial, path);
+  });
 }
 
 function loadHidden(path: string, { hidden }: PassState): void {

@@ -1,7 +1,7 @@
 import type { Targets } from '../awq/targets.js';
 import { rowsPerLinear } from '../awq/scale-search.js';
-import { layerLinears, linearsByTap } from '../model/linears.js';
-import type { LayerPlan, Linear, MixerPlan, MoePlan } from '../model/plan.js';
+import { layerLinears, linearsByTap, mixerReaders } from '../model/linears.js';
+import type { LayerPlan, Linear, MixerPlan, MoePlan, Tap } from '../model/plan.js';
 import type { QuantizeSettings } from './quantize-settings.js';
 import { DOWN_SEARCH_ROWS, GRAM_SEARCH_WIDTH, SKETCH_ROWS } from './search-limits.js';
 import { FORCED_SAMPLE } from './forced-sample.js';
@@ -58,14 +58,17 @@ export function layerWork(
   const hasExperts = expert !== undefined && targets.quantized.has(expert.down.module);
   const forced = hasExperts && settings.shrinkage > 0 ? Math.min(tokens, FORCED_SAMPLE) * moe!.experts.length : 0;
   const taps = linearsByTap(layer);
-  const tapWidths = wantedTaps(layer, targets).map((tap) => taps.get(tap)?.[0]?.inFeatures ?? expert!.gate.inFeatures);
   const follows = settings.followDrift;
+  const widthOf = (tap: Tap): number => taps.get(tap)?.[0]?.inFeatures ?? expert!.gate.inFeatures;
+  const wanted = wantedTaps(layer, targets, follows);
+  // Following the drift, what these two read is counted with both streams' moments.
+  const tapWidths = wanted.filter((tap) => !follows || (tap !== 'mixer-input' && tap !== 'mixer-output')).map(widthOf);
   const edged = layer.edges.filter(
     ({ readers, tap }) =>
       readers.some(({ module }) => targets.quantized.has(module)) && !(follows && tap === 'expert-down'),
   );
   const quantized = layerLinears(layer).filter(({ module }) => targets.quantized.has(module));
-  const factored = [...tapWidths, ...(hasExperts ? moe!.experts.flatMap(factoredWidths) : [])];
+  const factored = [...wanted.map(widthOf), ...(hasExperts ? moe!.experts.flatMap(factoredWidths) : [])];
   const gptq = settings.rounding.rounding === 'gptq';
   const sweeps = gptq
     ? settings.rounding.refit
@@ -87,23 +90,37 @@ export function layerWork(
     clipping: clips * 2 * CLIP_BLOCK * sum(quantized, size),
     feedback: gptq ? sum(quantized, (linear) => size(linear) * linear.inFeatures) : 0,
     descent: sweeps * sum(quantized, (linear) => 2 * size(linear) * (linear.inFeatures + CLIP_BLOCK)),
-    drift: follows ? blocks + (moe !== null && hasExperts ? driftWork(moe, tokens) : 0) : 0,
+    drift: follows ? blocks + mixerDriftWork(layer, tokens) + (hasExperts ? expertDriftWork(moe!, tokens) : 0) : 0,
   };
 }
 
 /**
- * The follower's experts (down once as stored and once as quantized), the moments of x and x̂ and of the residual, and
- * the solved regressions: a factorization and two triangular solves each.
+ * Moments of both streams at a mixer's input and output, the residual streams' with the latter, and the two regressions
+ * with the targets they give.
  */
-function driftWork({ experts, topK }: MoePlan, tokens: number): number {
+function mixerDriftWork({ mixer }: LayerPlan, tokens: number): number {
+  const { output } = mixer;
+  const readers = mixerReaders(mixer);
+  const width = readers[0]!.inFeatures;
+  const moments = tokens * (3 * square(width) + 3 * square(output.inFeatures) + 2 * size(output));
+  const inward = regressionWork(width, width) + 2 * width * sum(readers, size);
+  return (
+    moments + inward + regressionWork(output.inFeatures, output.outFeatures) + 2 * output.inFeatures * size(output)
+  );
+}
+
+/** The follower's experts, moments of both streams at their inputs, the regression, and gate's and up's targets. */
+function expertDriftWork({ experts, topK }: MoePlan, tokens: number): number {
   const { gate, up, down } = experts[0]!;
-  const routed = tokens * topK;
-  const forward = 2 * routed * (size(gate) + size(up) + 2 * size(down));
-  const moments = 3 * tokens * square(gate.inFeatures) + 2 * routed * size(down);
-  const shared = (7 / 3) * gate.inFeatures ** 3;
-  const ofExpert =
-    2 * (size(gate) + size(up)) * gate.inFeatures + down.inFeatures ** 3 / 3 + 2 * size(down) * down.inFeatures;
-  return forward + moments + shared + experts.length * ofExpert;
+  const forward = 2 * tokens * topK * (size(gate) + size(up) + size(down));
+  const width = gate.inFeatures;
+  const targets = experts.length * 2 * width * (size(gate) + size(up));
+  return forward + 3 * tokens * square(width) + regressionWork(width, width) + targets;
+}
+
+/** A factorization and two triangular solves for some rows. */
+function regressionWork(width: number, rows: number): number {
+  return width ** 3 / 3 + 2 * rows * square(width);
 }
 
 /** Operations that rounding asks for on some rows of a Linear, of a layer with these settings. */

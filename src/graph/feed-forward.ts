@@ -46,8 +46,8 @@ export interface ExpertOutputs {
   readonly input: boolean;
   /** XᵀX and Σ|x| of the inputs of down. */
   readonly inner: boolean;
-  /** `rows` [rows, intermediate], the inputs of down, and `cross` += OᵀX of them with `owed` O [rows, hidden]. */
-  readonly cross: boolean;
+  /** The inputs of down themselves, `rows` [rows, intermediate]. */
+  readonly rows: boolean;
   /** The output `y`; without it, down does not run. */
   readonly output: boolean;
 }
@@ -63,16 +63,12 @@ export function expertGraph(plan: MoePlan, expert: ExpertPlan, outputs: ExpertOu
   let x = graph.input('x', 2);
   if (plan.weightOn === 'input') x = graph.node('Mul', [x, routing()]);
   if (outputs.input) accumulateGram(graph, 'input', x);
-  if (!outputs.inner && !outputs.cross && !outputs.output) return context;
+  if (!outputs.inner && !outputs.rows && !outputs.output) return context;
   const gate = linear(context, 'gate', expert.gate, x);
   const up = linear(context, 'up', expert.up, x);
   const inner = gated(graph, plan.activation, gate, up);
   if (outputs.inner) accumulate(graph, 'inner', inner);
-  if (outputs.cross) {
-    graph.output('rows', inner);
-    const addend = graph.input('cross.sum', 2);
-    graph.output('cross', graph.node('Gemm', [graph.input('owed', 2), inner, addend], { transA: 1 }));
-  }
+  if (outputs.rows) graph.output('rows', inner);
   if (!outputs.output) return context;
   const sum = graph.input('sum', 2);
   const { down } = expert;

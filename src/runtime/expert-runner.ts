@@ -22,21 +22,14 @@ export interface ExpertSink {
     read(from: number, count: number, target: Float32Array): void;
     write(from: number, count: number, sums: Float32Array): void;
   };
-  /** What down's inputs are correlated with. */
-  readonly owed?: {
-    /** Copies rows [from, from + count) into target [count × hidden]. */
-    read(from: number, count: number, target: Float32Array): void;
-    /** Takes down's inputs, [count × intermediate]. */
-    write(from: number, count: number, rows: Float32Array): void;
-  };
+  /** Takes down's inputs, [count × intermediate]. */
+  inner?(rows: Float32Array, from: number): void;
 }
 
 /** Statistics of the inputs of gate and up, and of down; null where not asked for. */
 export interface ExpertSums {
   readonly input: TapSums | null;
   readonly inner: TapSums | null;
-  /** Σ owed · innerᵀ, [hidden × intermediate]. */
-  readonly cross: Float32Array | null;
 }
 
 /** One routed expert; its weights are loaded when something needs them, over those of the expert before. */
@@ -65,11 +58,12 @@ export function loadExpert(
   const weights = (): Readonly<Record<string, Feed>> =>
     (loaded ??= loadBindings(reader, expertBindings(plan), (name, length) => scratch.floats(`expert.${name}`, length)));
   return {
-    async run(rows, statistics, { sum, owed }) {
+    async run(rows, statistics, sink) {
+      const { sum } = sink;
       const { routing } = rows;
       const graph = graphFor(moe, {
         ...statistics,
-        cross: owed !== undefined,
+        rows: sink.inner !== undefined,
         output: sum !== undefined,
       });
       const constants = graph.bindings.size > 0 ? weights() : {};
@@ -80,10 +74,6 @@ export function loadExpert(
           ['inner' as const, intermediate],
         ]),
       );
-      const cross: Feed | null =
-        owed === undefined
-          ? null
-          : { data: new Float32Array(hiddenSize * intermediate), shape: [hiddenSize, intermediate] };
       for (let from = 0; from < routing.length; from += PART_ROWS) {
         const count = Math.min(PART_ROWS, routing.length - from);
         const part = (name: string, width: number): Feed => ({
@@ -102,21 +92,13 @@ export function loadExpert(
           sum.read(from, count, (feeds['sum'] = part('sum', hiddenSize)).data);
           outputs['y'] = part('y', hiddenSize);
         }
-        if (owed !== undefined && cross !== null) {
-          owed.read(from, count, (feeds['owed'] = part('owed', hiddenSize)).data);
-          outputs['cross'] = feeds['cross.sum'] = cross;
-          outputs['rows'] = part('inner', intermediate);
-        }
+        if (sink.inner !== undefined) outputs['rows'] = part('inner', intermediate);
         await sessions.run(graph, feeds, outputs);
         sums.add();
         sum?.write(from, count, outputs['y']!.data);
-        owed?.write(from, count, outputs['rows']!.data);
+        sink.inner?.(outputs['rows']!.data, from);
       }
-      return {
-        input: sums.sums.get('input') ?? null,
-        inner: sums.sums.get('inner') ?? null,
-        cross: cross?.data ?? null,
-      };
+      return { input: sums.sums.get('input') ?? null, inner: sums.sums.get('inner') ?? null };
     },
   };
 }
@@ -124,8 +106,8 @@ export function loadExpert(
 function graphFor(moe: MoePlan, outputs: ExpertOutputs): BlockContext {
   const graphs = graphsOf.get(moe) ?? new Map<string, BlockContext>();
   graphsOf.set(moe, graphs);
-  const { input, inner, cross, output } = outputs;
-  const key = [input, inner, cross, output].join(' ');
+  const { input, inner, rows, output } = outputs;
+  const key = [input, inner, rows, output].join(' ');
   let graph = graphs.get(key);
   if (graph === undefined) graphs.set(key, (graph = expertGraph(moe, moe.experts[0]!, outputs)));
   return graph;

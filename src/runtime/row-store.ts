@@ -18,6 +18,8 @@ interface RowShape {
 export interface RowStore {
   readonly rows: number;
   readonly width: number;
+  /** The rows themselves, where they lie in memory one after the other. */
+  readonly values: Float32Array | null;
   /** Copies rows [from, from + count) into target at an offset in elements. */
   read(from: number, count: number, target: Float32Array, offset?: number): void;
   write(from: number, values: Float32Array, offset?: number, count?: number): void;
@@ -47,34 +49,35 @@ export function createRowStore(
 
 export function openRowStore(descriptor: RowStoreDescriptor): RowStore {
   const { rows, width, stride } = descriptor;
-  const { get, put, close } =
+  const all = descriptor.kind === 'memory' ? new Float32Array(descriptor.buffer) : null;
+  const storage =
     descriptor.kind === 'memory' ? inMemory(new Float32Array(descriptor.buffer)) : inFile(descriptor.path);
-  const store: RowStore = {
+  return {
     rows,
     width,
+    values: stride === width ? all : null,
     read(from, count, target, offset = 0) {
       if (stride === width) {
-        get(from * stride, target, offset, count * width);
+        storage.get(from * stride, target, offset, count * width);
         return;
       }
-      for (let i = 0; i < count; i++) get((from + i) * stride, target, offset + i * width, width);
+      for (let i = 0; i < count; i++) storage.get((from + i) * stride, target, offset + i * width, width);
     },
     write(from, values, offset = 0, count = values.length / width) {
       if (stride === width) {
-        put(from * stride, values, offset, count * width);
+        storage.put(from * stride, values, offset, count * width);
         return;
       }
-      for (let i = 0; i < count; i++) put((from + i) * stride, values, offset + i * width, width);
+      for (let i = 0; i < count; i++) storage.put((from + i) * stride, values, offset + i * width, width);
     },
     gather(wanted, target) {
-      for (let i = 0; i < wanted.length; i++) get(wanted[i]! * stride, target, i * width, width);
+      for (let i = 0; i < wanted.length; i++) storage.get(wanted[i]! * stride, target, i * width, width);
     },
     scatter(wanted, values) {
-      for (let i = 0; i < wanted.length; i++) put(wanted[i]! * stride, values, i * width, width);
+      for (let i = 0; i < wanted.length; i++) storage.put(wanted[i]! * stride, values, i * width, width);
     },
-    close,
+    close: () => storage.close(),
   };
-  return store;
 }
 
 /** Values [at, at + length) of a store, copied to or from an array at an offset. */
@@ -93,14 +96,14 @@ function inMemory(all: Float32Array): Storage {
 }
 
 function inFile(path: string): Storage {
-  const file = openSync(path, 'r+');
+  const handle = openSync(path, 'r+');
   const bytesOf = (values: Float32Array, offset: number, length: number): Uint8Array =>
     new Uint8Array(values.buffer, values.byteOffset + offset * 4, length * 4);
   return {
     get(at, target, offset, length) {
       const bytes = bytesOf(target, offset, length);
       for (let done = 0; done < bytes.length;) {
-        const got = readSync(file, bytes, done, bytes.length - done, at * 4 + done);
+        const got = readSync(handle, bytes, done, bytes.length - done, at * 4 + done);
         if (got === 0) throw new Error(`Cannot read spilled rows: '${path}' ends early`);
         done += got;
       }
@@ -109,9 +112,9 @@ function inFile(path: string): Storage {
       const bytes = bytesOf(values, offset, length);
       writingSync(path, () => {
         for (let done = 0; done < bytes.length;)
-          done += writeSync(file, bytes, done, bytes.length - done, at * 4 + done);
+          done += writeSync(handle, bytes, done, bytes.length - done, at * 4 + done);
       });
     },
-    close: () => closeSync(file),
+    close: () => closeSync(handle),
   };
 }

@@ -98,7 +98,7 @@ describe('a run that is disturbed', { timeout: TIMEOUT }, () => {
         .join(' ');
     // Room for the checkpoint itself, which is asked for beforehand, but not for the hidden states beside it.
     const script = [
-      `mount -t tmpfs -o size=800k tmpfs '${disk}'`,
+      `mount -t tmpfs -o size=650k tmpfs '${disk}'`,
       `${command('refuse')} || true`,
       `ls -A '${disk}/out'`,
       `mount -o remount,size=16m '${disk}'`,

@@ -66,9 +66,9 @@ async function quantize(
 }
 
 const METHODS: Readonly<Record<string, Partial<QuantizeRecipe>>> = {
-  'with shrinkage': {},
-  'by routed tokens alone': { experts: 'routed' },
-  "by the layer's statistics alone": { experts: 'all' },
+  'with shrinkage': { followDrift: false },
+  'by routed tokens alone': { followDrift: false, experts: 'routed' },
+  "by the layer's statistics alone": { followDrift: false, experts: 'all' },
   'following the drift': { followDrift: true },
 };
 
