@@ -15,7 +15,7 @@ import type { ReportData } from '../../report/report-data.js';
 import { balanceSentences } from '../../report/balance-sentences.js';
 import { verdictSentence } from '../../report/verdict-sentences.js';
 import { showPass } from '../pass-progress.js';
-import { documentText, writeReport } from '../written.js';
+import { assertFolder, documentText, writeReport } from '../written.js';
 import { loadRecipe } from '../../recipe/load.js';
 import type { BalanceRecipe, MixRecipe, Recipe } from '../../recipe/recipe.js';
 import { interruption } from '../exit.js';
@@ -49,6 +49,8 @@ export function buildCommand(): Command {
                 location: recipe.locate(['model']),
                 onProgress: downloadProgress(progress),
               });
+        const folder = options.output ?? mixFolderOf(recipe);
+        assertFolder(folder);
         const pool = options.balance ? recipe.balance.pool : 1;
         const { mix: drawn, tokenizer } = await buildWithProgress(recipe.mix, model, pool, progress, recipe.balance);
         const balanced =
@@ -56,7 +58,6 @@ export function buildCommand(): Command {
             ? { mix: drawn, coverage: null, balance: null }
             : await balanceWithProgress(drawn, recipe, model, {}, progress);
         const { mix } = balanced;
-        const folder = options.output ?? mixFolderOf(recipe);
         await writeMix(folder, mix, tokenizer);
         await writeFacts(folder, balanced, recipe, model);
         const exported =

@@ -44,7 +44,7 @@ import {
   wholeNumber,
 } from '../options.js';
 import { downloadProgress, type Progress } from '../progress.js';
-import { documentText, writeReport } from '../written.js';
+import { assertFolder, documentText, writeReport } from '../written.js';
 import { balanceWithProgress, buildWithProgress, mixFolderOf } from './build.js';
 import { verifyWithProgress } from './verify.js';
 
@@ -101,6 +101,7 @@ async function quantize(recipe: Recipe, options: QuantizeCommandOptions, progres
     location: recipe.locate(['model']),
     onProgress: downloadProgress(progress),
   });
+  assertFolder(recipe.output);
   assertApart(model, recipe.output, recipe.locate(['output']));
   const checkpoint = openCheckpoint(model);
   const plan = planModel(checkpoint, options.assume);
