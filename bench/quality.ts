@@ -1,15 +1,18 @@
 /**
  * What each part of the quantizer is worth on the shipped model: held-out KL per variant, over seeds.
  *
- *     npm run build && npx tsx bench/quality.ts [--seeds 5] [--tokens 49152] [--only NAME,…]
+ *     npm run bench:quality -- [--seeds 5] [--tokens 49152] [--only NAME,…]
  *
  * Each seed splits the rows of the dialogue, tool and prose sets in two halves of their own: one calibrates, the other is
- * held out, so that the text measured on is of the same kind and never seen. Prints a Markdown table.
+ * held out, so that the text measured on is of the same kind and never seen. Prints a Markdown table. Seeds run side by
+ * side in processes of two lanes each, as many as the machine has pairs of cores.
  */
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { fileURLToPath } from 'node:url';
+import { parseArgs, promisify } from 'node:util';
 import { openCheckpoint } from '../src/checkpoint/open.js';
 import { readSource } from '../src/data/read-source.js';
 import type { Sample } from '../src/data/sample.js';
@@ -30,29 +33,74 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '5' },
     tokens: { type: 'string', default: '49152' },
     only: { type: 'string' },
+    /** Runs this seed alone and prints its results as lines of JSON. */
+    seed: { type: 'string' },
   },
 });
 const MODEL = 'test/models/polyglot-moe-18m';
 const SETS = ['multilingual-dialogues', 'tool-calling', 'languages', 'coding-agent', 'terminal-agent'];
 const HELD_OUT_TOKENS = 16_384;
+const LANES = 2;
 
 const plain: Partial<QuantizeRecipe> = { rounding: 'nearest', clip: false, signedScales: false };
+const asymmetric = { bits: 4, symmetric: false, groupSize: 128 } as const;
 const VARIANTS: Readonly<Record<string, Partial<QuantizeRecipe>>> = {
   'AWQ search alone': plain,
   '+ clip': { ...plain, clip: true },
-  '+ signed scales': { rounding: 'nearest' },
-  '+ error feedback, refit, no sweeps': { followDrift: false, sweeps: 0 },
+  '+ signed scales (`rounding: nearest`)': { rounding: 'nearest' },
+  '+ error feedback, refit': { followDrift: false, sweeps: 0 },
   '+ 4 sweeps of descent': { followDrift: false },
-  '… routed experts only (κ = 0)': { followDrift: false, experts: 'routed' },
-  '… all experts alike (κ = ∞)': { followDrift: false, experts: 'all' },
-  '+ drift followed, residual repaid': { followDrift: true },
-  'asymmetric, nearest': { rounding: 'nearest', scheme: { bits: 4, symmetric: false, groupSize: 128 } },
-  'asymmetric, error feedback and descent': {
-    followDrift: false,
-    scheme: { bits: 4, symmetric: false, groupSize: 128 },
-  },
-  'asymmetric, drift followed': { followDrift: true, scheme: { bits: 4, symmetric: false, groupSize: 128 } },
+  '+ drift followed (the default)': {},
+  'default, 2 sweeps': { sweeps: 2 },
+  'default, smoothing off': { grid: 3, mappings: [] },
+  'default, routed experts only (κ = 0)': { experts: 'routed' },
+  'default, κ = 1,024': { shrinkage: 1024 },
+  'default, κ = 16,384': { shrinkage: 16_384 },
+  'default, all experts alike (κ = ∞)': { experts: 'all' },
+  'asymmetric, `rounding: nearest`': { rounding: 'nearest', scheme: asymmetric },
+  'asymmetric, drift not followed': { followDrift: false, scheme: asymmetric },
+  'asymmetric, default': { scheme: asymmetric },
 };
+interface Result {
+  readonly name: string;
+  readonly kl: number;
+  /** Languages with more KL than plain rounding leaves, of how many. */
+  readonly worse: number;
+  readonly languages: number;
+  readonly seconds: number;
+}
+
+if (values.seed === undefined) {
+  process.stdout.write(`${table(await allSeeds(Number(values.seeds)))}\n`);
+  process.exit(0);
+}
+
+/** Every seed's results, each from a process of its own. */
+async function allSeeds(seeds: number): Promise<Result[]> {
+  const waiting = Array.from({ length: seeds }, (_, seed) => seed);
+  const results: Result[][] = Array.from({ length: seeds }, () => []);
+  const run = promisify(execFile);
+  const work = async (): Promise<void> => {
+    for (let seed = waiting.shift(); seed !== undefined; seed = waiting.shift()) {
+      const own = [
+        '--seed',
+        `${seed}`,
+        '--tokens',
+        values.tokens,
+        ...(values.only === undefined ? [] : ['--only', values.only]),
+      ];
+      const command = ['--import', 'tsx', fileURLToPath(import.meta.url), ...own];
+      const { stdout } = await run(process.execPath, command, { maxBuffer: 2 ** 24 });
+      results[seed] = stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Result);
+      process.stderr.write(`seed ${seed} is done\n`);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.max(1, Math.floor(availableParallelism() / LANES)) }, work));
+  return results.flat();
+}
 
 const tokenizer = await loadTokenizer(MODEL);
 const prepare = createPreparer({
@@ -89,9 +137,12 @@ function half(seed: number, side: 0 | 1, budget: number): Sequence[] {
 
 const checkpoint = openCheckpoint(MODEL);
 const folder = mkdtempSync(join(tmpdir(), 'evenkeel-quality-'));
-const results = new Map<string, { kl: number; worse: number; languages: number; seconds: number }[]>();
-const only = values.only?.split(',');
-for (let seed = 0; seed < Number(values.seeds); seed++) {
+await measure(Number(values.seed));
+rmSync(folder, { recursive: true });
+checkpoint.close();
+
+async function measure(seed: number): Promise<void> {
+  const only = values.only?.split(',');
   const calibration = half(seed, 0, Number(values.tokens));
   const heldOut = half(seed, 1, HELD_OUT_TOKENS);
   const baselines = new Map<boolean, Record<string, { kl: number }>>();
@@ -107,6 +158,7 @@ for (let seed = 0; seed < Number(values.seeds); seed++) {
       floor: 64,
       output,
       existing: 'replace',
+      lanes: LANES,
     }));
     const seconds = (performance.now() - started) / 1000;
     const { symmetric } = settings.scheme;
@@ -116,7 +168,7 @@ for (let seed = 0; seed < Number(values.seeds); seed++) {
     ];
     let groups: Record<string, { kl: number }> = {};
     let kl = 0;
-    for await (const event of evaluateModels({ model: MODEL, contenders, sequences: heldOut })) {
+    for await (const event of evaluateModels({ model: MODEL, contenders, sequences: heldOut, lanes: LANES })) {
       if (event.kind !== 'compared') continue;
       if (event.contender === 'rounded') {
         baselines.set(symmetric, event.evaluation.groups);
@@ -128,30 +180,29 @@ for (let seed = 0; seed < Number(values.seeds); seed++) {
     record(name, kl, worse, Object.keys(groups).length, seconds);
   }
 }
-rmSync(folder, { recursive: true });
-checkpoint.close();
 
 function record(name: string, kl: number, worse: number, languages: number, seconds: number): void {
-  const runs = results.get(name) ?? [];
-  runs.push({ kl, worse, languages, seconds });
-  results.set(name, runs);
-  process.stderr.write(`${name}: ${(1000 * kl).toFixed(1)} (${seconds.toFixed(1)} s)\n`);
+  process.stdout.write(`${JSON.stringify({ name, kl, worse, languages, seconds } satisfies Result)}\n`);
 }
 
-console.log(
-  `\n| variant | KL ×10⁻³ nats/token, mean of ${values.seeds} seeds | 95 % | languages worse than rounding | seconds |`,
-);
-console.log('|---|--:|--:|--:|--:|');
-for (const [name, runs] of results) {
-  const mean = runs.reduce((sum, { kl }) => sum + kl, 0) / runs.length;
-  const deviation = Math.sqrt(runs.reduce((sum, { kl }) => sum + (kl - mean) ** 2, 0) / Math.max(1, runs.length - 1));
-  const margin = runs.length < 2 ? NaN : (tQuantile(runs.length - 1) * deviation) / Math.sqrt(runs.length);
-  const seconds = runs.map((run) => run.seconds).toSorted((a, b) => a - b)[Math.floor(runs.length / 2)]!;
-  const worse = runs.reduce((sum, run) => sum + run.worse, 0);
-  const languages = runs.reduce((sum, run) => sum + run.languages, 0);
-  console.log(
-    `| ${name} | ${(1000 * mean).toFixed(1)} | ±${(1000 * margin).toFixed(1)} | ${languages === 0 ? '' : `${worse} of ${languages}`} | ${seconds === 0 ? '' : seconds.toFixed(1)} |`,
-  );
+function table(results: readonly Result[]): string {
+  const byName = new Map<string, Result[]>();
+  for (const result of results) byName.set(result.name, [...(byName.get(result.name) ?? []), result]);
+  const rows = [...byName].map(([name, runs]) => {
+    const mean = runs.reduce((sum, { kl }) => sum + kl, 0) / runs.length;
+    const deviation = Math.sqrt(runs.reduce((sum, { kl }) => sum + (kl - mean) ** 2, 0) / Math.max(1, runs.length - 1));
+    const margin = runs.length < 2 ? NaN : (tQuantile(runs.length - 1) * deviation) / Math.sqrt(runs.length);
+    const worse = runs.reduce((sum, run) => sum + run.worse, 0);
+    const languages = runs.reduce((sum, run) => sum + run.languages, 0);
+    const judged = languages === 0 ? '' : `${worse} of ${languages}`;
+    return `| ${name} | ${(1000 * mean).toFixed(1)} | ±${(1000 * margin).toFixed(1)} | ${judged} |`;
+  });
+  const seeds = Math.max(...[...byName.values()].map((runs) => runs.length));
+  return [
+    `| variant | KL ×10⁻³ nats/token, mean of ${seeds} seeds | 95 % | languages worse than rounding |`,
+    '|---|--:|--:|--:|',
+    ...rows,
+  ].join('\n');
 }
 
 /** Two-sided 95 % quantile of Student's t. */
