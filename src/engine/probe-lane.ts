@@ -39,8 +39,8 @@ export interface ProbeJob {
 }
 
 /** Tokens of the batch, and of the expert: enough for products to run at full rate. */
-const BATCH_TOKENS = 512;
-const EXPERT_TOKENS = 512;
+const BATCH_TOKENS = 1024;
+const EXPERT_TOKENS = 1024;
 /** Operations spent on rounding one Linear: 0.1 s or so. */
 const ROUNDING_OPERATIONS = 8e9;
 const FEWEST_ROWS = 64;
@@ -153,9 +153,9 @@ async function probeRounding(
   for (const linear of linears) {
     const { inFeatures } = linear;
     const weight = readLinear(lane.model.reader, linear);
-    const start = performance.now();
-    const prepared = await prepareGram(grams.get(inFeatures)!, inFeatures, settings.rounding);
-    factorization.seconds += (performance.now() - start) / 1000;
+    const gram = grams.get(inFeatures)!;
+    const prepared = await prepareGram(gram, inFeatures, settings.rounding);
+    factorization.seconds += await timed(() => prepareGram(gram, inFeatures, settings.rounding));
     factorization.operations += inFeatures ** 3 / 3;
     const fitting = Math.floor(ROUNDING_OPERATIONS / roundingWork(1, inFeatures, settings));
     const rows = Math.min(linear.outFeatures, Math.max(FEWEST_ROWS, fitting));
@@ -193,8 +193,26 @@ function noise(size: number, seed: number): Float32Array {
   });
 }
 
+/** A first run this long is what it is; a shorter one is mostly compiling and filling caches, and is repeated. */
+const LONG_SECONDS = 0.5;
+/** Repetitions end when they add up to this, or at this number. */
+const ENOUGH_SECONDS = 0.2;
+const MOST_RUNS = 32;
+
+/** Seconds of one run, warm. */
 async function timed(work: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
-  await work();
-  return (performance.now() - start) / 1000;
+  const once = async (): Promise<number> => {
+    const start = performance.now();
+    await work();
+    return (performance.now() - start) / 1000;
+  };
+  const first = await once();
+  if (first > LONG_SECONDS) return first;
+  let total = 0;
+  let runs = 0;
+  while (total < ENOUGH_SECONDS && runs < MOST_RUNS) {
+    total += await once();
+    runs++;
+  }
+  return total / runs;
 }
