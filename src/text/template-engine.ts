@@ -2,6 +2,31 @@ import { Environment, Interpreter, Template } from '@huggingface/jinja';
 import { InputError } from '../errors.js';
 import { PYTHON_STRINGS, rewriteStringMethods } from './template-rewrite.js';
 
+/** Longest time for one rendering. The longest dialogues take some hundredths of a second; a loop in a loop, for ever. */
+const RENDER_MILLISECONDS = 1000;
+/** Between two looks at the clock, besides those at every loop. */
+const STEPS_PER_LOOK = 1024;
+
+/** What the engine's interpreter is, as far as its clock needs. */
+interface Running {
+  evaluate(statement: { readonly type: string } | undefined, environment: unknown): unknown;
+  run(program: unknown): { readonly value: unknown };
+}
+
+/** Runs a program, and gives up on one that would run for ever. */
+function runBounded(interpreter: Running, program: unknown): unknown {
+  const end = performance.now() + RENDER_MILLISECONDS;
+  const evaluate = interpreter.evaluate.bind(interpreter);
+  let steps = 0;
+  // Every statement and expression comes by here, those of a loop's body too.
+  interpreter.evaluate = (statement, environment) => {
+    if ((statement?.type === 'For' || ++steps % STEPS_PER_LOOK === 0) && performance.now() > end)
+      throw new Error(`rendering takes longer than ${RENDER_MILLISECONDS / 1000} s`);
+    return evaluate(statement, environment);
+  };
+  return interpreter.run(program).value;
+}
+
 /** A parsed template that renders with the globals transformers gives its chat templates. */
 export type TemplateProgram = (variables: Readonly<Record<string, unknown>>, date: string) => string;
 
@@ -22,7 +47,7 @@ export function compileTemplate(source: string, name: string): TemplateProgram {
   return (variables, date) => {
     const environment = new Environment();
     for (const [key, value] of Object.entries({ ...globals(date), ...variables })) environment.set(key, value);
-    const result: unknown = new Interpreter(environment).run(parsed).value;
+    const result = runBounded(new Interpreter(environment), parsed);
     if (typeof result !== 'string') throw new TypeError('the template gave no text');
     return result;
   };

@@ -201,6 +201,14 @@ describe('render()', () => {
     );
   });
 
+  it('gives up on a template that loops for ever', () => {
+    const inner = '{% for a in range(999999) %}{% for b in range(999999) %}{% endfor %}{% endfor %}';
+    const program = compileTemplate(inner, 'set');
+    const started = performance.now();
+    expect(() => program({}, '2026-01-01')).toThrow('rendering takes longer than 1 s');
+    expect(performance.now() - started).toBeLessThan(5000);
+  });
+
   it('passes raw text through, paragraphs as places to cut', () => {
     const sample: Sample = { ...sampleOf([]), content: { kind: 'text', text: 'One.\n\nTwo.' } };
     expect(render(sample, null, { specialTokens })).toMatchObject({
