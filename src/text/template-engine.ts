@@ -81,8 +81,8 @@ function globals(date: string): Record<string, unknown> {
   };
 }
 
-/** Templates count messages and tools; one that counts further would fill the memory. */
-const MOST_NUMBERS = 1_000_000;
+/** Templates count messages and tools; one that counts further would fill the memory. As many as in Jinja's own sandbox. */
+const MOST_NUMBERS = 100_000;
 
 function range(start: number, stop: number | null, step: number): number[] {
   const [from, to] = stop === null ? [0, start] : [start, stop];
