@@ -5,7 +5,7 @@
  * With --ratios, beside it, on the same text and cores: the library's tokenizer alone, the build with that tokenizer in
  * it, and our tokenizer alone. Processor time is compared, as other work on the machine stretches the clock.
  *
- *   npm run build && node --import tsx bench/build.ts [--megabytes 50,200] [--workers 2] [--model DIR] [--ratios]
+ *   npm run build && node --import tsx bench/build.ts [--megabytes 200,400] [--workers 2] [--model DIR] [--ratios]
  */
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -21,7 +21,7 @@ import { z } from 'zod';
 
 const { values: flags } = parseArgs({
   options: {
-    megabytes: { type: 'string', default: '50,200' },
+    megabytes: { type: 'string', default: '200,400' },
     workers: { type: 'string', default: String(availableParallelism()) },
     model: { type: 'string', default: 'test/models/polyglot-moe-18m' },
     tokens: { type: 'string', default: '500000' },
@@ -30,8 +30,8 @@ const { values: flags } = parseArgs({
 });
 const workers = Number(flags.workers);
 
-/** The library's tokenizer is measured on one row of so many. */
-const PLAIN_EVERY = 5;
+/** The library's tokenizer is measured on so many megabytes of the rows: enough that loading it weighs little. */
+const PLAIN_MEGABYTES = 80;
 
 const rowSchema = z.object({
   language: z.string(),
@@ -249,8 +249,8 @@ async function measure(megabytes: number): Promise<void> {
     const lines = (await readFile(path, 'utf8')).trim().split('\n');
     const all = lines.map(textOf);
     const rate = megabytesOf(all) / built.cpuSeconds;
-    // A part is enough for the library's tokenizer: a tenth of the speed.
-    const part = lines.filter((_, index) => index % PLAIN_EVERY === 0);
+    const every = Math.max(1, Math.round(megabytes / PLAIN_MEGABYTES));
+    const part = lines.filter((_, index) => index % every === 0);
     const texts = part.map(textOf);
     const smaller = join(folder, 'part.jsonl');
     await writeFile(smaller, `${part.join('\n')}\n`);
