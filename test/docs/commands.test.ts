@@ -24,6 +24,8 @@ describe('the commands that the documentation shows', () => {
   const pages = [
     'README.md',
     'docs/build.md',
+    'docs/sources.md',
+    'docs/language-identification.md',
     'docs/audit.md',
     'docs/quantize.md',
     'docs/recipe.md',
