@@ -46,11 +46,11 @@ export function followDrift(weight: Float32Array, drift: Float32Array, inFeature
 }
 
 /**
- * For the Linears that write to the residual stream (o_proj, down): W + t·D(G + λ)⁻¹, so that the stream itself is
- * brought back, whatever pushed it off.
+ * For a Linear that writes to the residual stream (o_proj): W + t·D(G + λ)⁻¹, so that the stream itself is brought back,
+ * whatever pushed it off.
  *
  * @param residual D = mean (h − ĥ)x̂ᵀ, [out, in]: h the unquantized stream behind the block, ĥ the stream with
- *   everything before this Linear quantized and this Linear not; for an expert, over its routed tokens
+ *   everything before this Linear quantized and this Linear not
  */
 export async function repayResidual(
   weight: Float32Array,
