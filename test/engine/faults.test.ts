@@ -61,8 +61,12 @@ describe('a run that is disturbed', { timeout: TIMEOUT }, () => {
   it.each([0.35, 0.6, 0.85])('killed at %f of its time, gives the same bytes when resumed', async (share) => {
     const job = { model: MODEL, output: output(`killed-${share}`) };
     const killed = await quantizeInProcess(job, undefined, share * seconds);
-    expect(looksFinished(job.output)).toBe(killed.lines.includes('finished'));
-    if (killed.lines.includes('finished')) return;
+    // The last event comes a moment before config.json, which alone makes a checkpoint look finished.
+    if (looksFinished(job.output)) {
+      expect(killed.lines).toContain('finished');
+      expect(digest(job.output)).toBe(undisturbed);
+      return;
+    }
     const resumed = await quantizeInProcess({ ...job, existing: 'resume' });
     expect(resumed.lines.at(-1)).toBe('finished');
     expect(resumedLayers(resumed)).toBeGreaterThanOrEqual(finishedLayers(killed));
