@@ -67,7 +67,7 @@ function lengthLine({ lengths, settings }: BuildManifest): string {
 }
 
 /** Rows in another language than they declare, by pairs. */
-function languageLines({ identification, foreignReasoning }: BuildManifest): string[] {
+function languageLines({ identification, foreignReasoning, foreignMessages }: BuildManifest): string[] {
   const pairs = Object.entries(identification).flatMap(([declared, found]) =>
     Object.entries(found)
       .filter(([identified]) => declared !== 'und' && identified !== 'und' && identified !== declared)
@@ -81,6 +81,7 @@ function languageLines({ identification, foreignReasoning }: BuildManifest): str
     ...(foreignReasoning === 0
       ? []
       : [`Reasoning in another language than the row's: ${count(foreignReasoning)} rows`]),
+    ...(foreignMessages === 0 ? [] : [`A message in another language than the row's: ${count(foreignMessages)} rows`]),
   ];
 }
 

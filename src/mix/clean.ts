@@ -66,6 +66,10 @@ export function inspectSample(
     return found === null ? null : `${found.list}: "${found.ngram}"`;
   });
   look('language', options.languages, () => disagreement(language));
+  // One message may be in another language for good reason: it is told, and no more.
+  if (findings.at(-1)?.flaw !== 'language') {
+    look('language', options.languages === 'off' ? 'off' : 'report', () => foreignMessages(language));
+  }
   return findings;
 }
 
@@ -75,6 +79,12 @@ function disagreement(language: SampleLanguage | null): string | null {
   if (language === null || spoken.length === 0) return null;
   const found = spoken.map((channel) => `${channel} ${language.channels[channel]?.language ?? 'und'}`);
   return `declared ${language.declared ?? 'und'}, identified ${found.join(', ')}`;
+}
+
+function foreignMessages(language: SampleLanguage | null): string | null {
+  if (language === null || language.foreign.length === 0) return null;
+  const found = language.foreign.map(({ message, language: tag }) => `message ${message} ${tag}`);
+  return `${language.declared === null ? 'identified' : 'declared'} ${language.language}, but ${found.join(', ')}`;
 }
 
 const EXACT_BYTES = 6;

@@ -24,6 +24,8 @@ export interface BuildManifest extends MixManifest {
   readonly identification: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Rows whose reasoning is identified as another language than the row declares. */
   readonly foreignReasoning: number;
+  /** Rows with a message that is identified as another language than the row's. */
+  readonly foreignMessages: number;
   readonly structure: Readonly<StructureCounts>;
   /** Kept rows that later ones were not compared with, as only so many are remembered: copies of them were not found. */
   readonly uncompared: number;
@@ -81,6 +83,7 @@ export function createManifest(
     lengths: lengthReport(tally, options.sequenceLength),
     identification: sortedTable(tally.identification),
     foreignReasoning: tally.foreignReasoning,
+    foreignMessages: tally.foreignMessages,
     structure: { ...tally.structure },
     uncompared,
     languages: groupBy(sequences, ({ language }) => language),

@@ -38,7 +38,9 @@ export function signatureOf(text: string): Signature | null {
     if (rest < (minima[bin] ?? 0)) minima[bin] = rest;
   }
   fillEmptyBins(minima);
-  return { bins: Uint8Array.from(minima, (value) => mix(value) & 0xff), bands: bandKeys(minima) };
+  const bins = new Uint8Array(BINS);
+  for (let bin = 0; bin < BINS; bin++) bins[bin] = mix(minima[bin] ?? 0);
+  return { bins, bands: bandKeys(minima) };
 }
 
 /** Share of equal bins, corrected for the 1 in 256 that are equal by chance: an estimate of the Jaccard similarity. */

@@ -38,6 +38,8 @@ export interface Tally {
   readonly identification: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Rows whose reasoning is in another language than the row declares, by source. */
   readonly foreignReasoning: number;
+  /** Rows with a message in another language than the row's. */
+  readonly foreignMessages: number;
   readonly structure: StructureCounts;
 }
 
@@ -73,6 +75,7 @@ export function createTally(wanted: ReadonlyMap<string, number | 'all' | null>):
   const identification: Record<string, Record<string, number>> = {};
   const structure: StructureCounts = { messages: 0, toolCalls: 0, unpaired: 0, withReasoning: 0 };
   let foreignReasoning = 0;
+  let foreignMessages = 0;
   return {
     stages,
     overflow,
@@ -81,6 +84,9 @@ export function createTally(wanted: ReadonlyMap<string, number | 'all' | null>):
     structure,
     get foreignReasoning() {
       return foreignReasoning;
+    },
+    get foreignMessages() {
+      return foreignMessages;
     },
     row(source, revision, license) {
       const tally = of(source);
@@ -104,6 +110,7 @@ export function createTally(wanted: ReadonlyMap<string, number | 'all' | null>):
       const row = (identification[language.declared ?? 'und'] ??= {});
       row[language.identified.language] = (row[language.identified.language] ?? 0) + 1;
       if (language.disagreeing.includes('reasoning')) foreignReasoning++;
+      if (language.foreign.length > 0) foreignMessages++;
     },
     sources: (chosen) =>
       [...sources].map(([source, tally]) => report(source, tally, wanted.get(source) ?? null, chosen)),

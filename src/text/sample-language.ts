@@ -13,14 +13,34 @@ export interface SampleLanguage {
   readonly channels: Readonly<Partial<Record<Channel, Identification>>>;
   /** Channels in which another language than the declared one was identified: reasoning is often English. */
   readonly disagreeing: readonly Channel[];
+  /** Single messages in another language than the sample's: a text to translate, or a row that is not what it says. */
+  readonly foreign: readonly ForeignMessage[];
+}
+
+export interface ForeignMessage {
+  /** Its place in the conversation, from 0. */
+  readonly message: number;
+  readonly language: string;
 }
 
 /** Characters of a channel that are looked at, in slices from all over it: identification reads 400 of prose. */
 const CHARACTERS_READ = 2_048;
+
+/** A slice is at least so long, and so many messages at most are looked at. */
+const LEAST_SLICE = 160;
+const MOST_SLICES = Math.floor(CHARACTERS_READ / LEAST_SLICE);
+
+/** A message speaks for itself from so many characters on, and when its language is this clear; of a long conversation some do. */
+const OWN_CHARACTERS = 400;
+const OWN_MARGIN = 0.05;
+const MOST_OWN = 12;
 const SPOKEN: readonly Channel[] = ['user', 'assistant', 'text'];
 const CHECKED: readonly Channel[] = ['user', 'assistant', 'reasoning', 'text'];
 
-/** Identifies the language of a sample per channel. Token ids say nothing: their declared language stands unchecked. */
+/**
+ * Identifies the language of a sample per channel, and of its longer messages each for itself. Token ids say nothing: their
+ * declared language stands unchecked.
+ */
 export function identifySample(sample: Sample): SampleLanguage {
   const declared = sample.language === null ? null : canonicalLanguage(sample.language);
   const texts = channelTexts(sample);
@@ -37,7 +57,28 @@ export function identifySample(sample: Sample): SampleLanguage {
           const found = channels[channel];
           return found !== undefined && found.language !== 'und' && !agrees(declared, found);
         });
-  return { language: declared ?? identified.language, declared, identified, channels, disagreeing };
+  const language = declared ?? identified.language;
+  return { language, declared, identified, channels, disagreeing, foreign: foreignMessages(sample, language) };
+}
+
+function foreignMessages({ content }: Sample, language: string): ForeignMessage[] {
+  if (content.kind !== 'messages' || language === 'und') return [];
+  const own = content.messages.flatMap(({ role, content: text }, message) =>
+    (role === 'user' || role === 'assistant') && text !== null && text.length >= OWN_CHARACTERS
+      ? [{ message, text }]
+      : [],
+  );
+  return evenly(own, MOST_OWN).flatMap(({ message, text }) => {
+    const found = identifyLanguage(excerpt([text]));
+    const isForeign = found.language !== 'und' && found.margin >= OWN_MARGIN && !agrees(language, found);
+    return isForeign ? [{ message, language: found.language }] : [];
+  });
+}
+
+/** At most so many of a list, from its beginning to its end. */
+function evenly<T>(list: readonly T[], most: number): readonly T[] {
+  if (list.length <= most) return list;
+  return Array.from({ length: most }, (_, index) => list[Math.round((index * (list.length - 1)) / (most - 1))]!);
 }
 
 function channelTexts({ content }: Sample): Map<Channel, string[]> {
@@ -60,19 +101,20 @@ function addMessage(message: Message, add: (channel: Channel, text: string | nul
   add('reasoning', message.reasoningContent);
 }
 
-/** Every message's beginning and end, in shares of the whole, so that one long message does not speak for all. */
+/** The middle of every message, in shares of the whole, so that one long message does not speak for all. */
 function excerpt(texts: readonly string[]): string {
   const total = texts.reduce((sum, text) => sum + text.length, 0);
   if (total <= CHARACTERS_READ) return texts.join('\n');
-  return texts
+  const some = evenly(texts, MOST_SLICES);
+  const length = some.reduce((sum, text) => sum + text.length, 0);
+  return some
     .map((text) => {
-      const share = Math.max(160, Math.floor((CHARACTERS_READ * text.length) / total));
+      const share = Math.max(LEAST_SLICE, Math.floor((CHARACTERS_READ * text.length) / length));
       if (text.length <= share) return text;
       const start = Math.floor((text.length - share) / 2);
       return text.slice(start, start + share);
     })
-    .join('\n')
-    .slice(0, CHARACTERS_READ);
+    .join('\n');
 }
 
 /** The language with most letters behind it. */

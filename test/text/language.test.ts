@@ -177,4 +177,32 @@ describe('identifySample()', () => {
     ];
     expect(identifySample(sampleOf(messages, null)).language).toBe('el');
   });
+
+  it('names single messages in another language', () => {
+    const long = (text: string) => `${text} `.repeat(8);
+    const messages: Message[] = [
+      { role: 'user', content: long(greek).repeat(4) },
+      { role: 'assistant', content: long(greek) },
+      { role: 'user', content: long(english) },
+      { role: 'assistant', content: `\`\`\`\n${long(english)}\n\`\`\`\n${long(greek)}` },
+      { role: 'user', content: 'Thanks, and a good day to you.' },
+    ];
+    expect(identifySample(sampleOf(messages, 'el'))).toMatchObject({
+      disagreeing: [],
+      foreign: [{ message: 2, language: 'en' }],
+    });
+    expect(identifySample(sampleOf(messages.slice(0, 2), 'el')).foreign).toEqual([]);
+  });
+
+  it('looks at the end of a long conversation too', () => {
+    const turn = (text: string): Message[] => [
+      { role: 'user', content: 'ναι' },
+      { role: 'assistant', content: `${text} `.repeat(3) },
+    ];
+    const messages = [
+      ...Array.from({ length: 15 }, () => turn(english)),
+      ...Array.from({ length: 60 }, () => turn(greek)),
+    ];
+    expect(identifySample(sampleOf(messages.flat(), null)).language).toBe('el');
+  });
 });
