@@ -112,9 +112,10 @@ export async function momentsOf(
     ),
   );
   const mean = (pick: (part: (typeof parts)[number]) => Float32Array): Float32Array => {
-    const total = new Float32Array(pick(parts[0]!).length);
-    for (const part of parts) pick(part).forEach((value, i) => (total[i]! += value / tokens));
-    return total;
+    const [total, ...others] = parts.map(pick);
+    for (const values of others) for (let i = 0; i < values.length; i++) total![i]! += values[i]!;
+    for (let i = 0; i < total!.length; i++) total![i]! /= tokens;
+    return total!;
   };
   const rows = new Float32Array(parts.reduce((sum, part) => sum + part.sample.length, 0));
   parts.reduce((at, part) => (rows.set(part.sample, at), at + part.sample.length), 0);

@@ -1,9 +1,8 @@
 import { linearsByTap } from '../model/linears.js';
-import type { LayerPlan, Tap } from '../model/plan.js';
+import type { LayerPlan, Linear, Tap } from '../model/plan.js';
 import { addEnergy, noEnergy, type LanguageEnergy } from './language-sample.js';
 import type { QuantizeContext } from './quantize-context.js';
 import type { CalibrationJobs, LinearTarget } from './quantize-jobs.js';
-import { quantizedModules } from './quantized-modules.js';
 import type { Mean } from './search-edge.js';
 import type { Smoothing } from './smoothing.js';
 
@@ -35,9 +34,15 @@ export async function quantizeShared(
   { taps = null, effective = false, towards }: SharedOptions = {},
 ): Promise<CalibrationJobs['quantizeLinears']['result']> {
   const languageOf = new Map(Array.from(sample.tokens, (token, i) => [token, sample.languageOf[i]!] as const));
-  const jobs = [...linearsByTap(layer)]
-    .map(([tap, linears]) => ({ tap, modules: quantizedModules(linears, targets) }))
-    .filter(({ tap, modules }) => modules.length > 0 && (taps === null || taps.has(tap)));
+  const wanted = [...linearsByTap(layer)]
+    .map(([tap, linears]) => ({ tap, linears: linears.filter(({ module }) => targets.quantized.has(module)) }))
+    .filter(({ tap, linears }) => linears.length > 0 && (taps === null || taps.has(tap)));
+  // A tap on its own would leave all lanes but one without work.
+  const jobs = wanted
+    .flatMap(({ tap, linears }) =>
+      (wanted.length < lanes.count ? largestAlone(linears) : [linears]).map((own) => ({ tap, own })),
+    )
+    .map(({ tap, own }) => ({ tap, modules: own.map(({ module }) => module) }));
   const results = await Promise.all(
     jobs.map(({ tap, modules }, i) =>
       lanes.call(i % lanes.count, 'quantizeLinears', {
@@ -61,6 +66,14 @@ export async function quantizeShared(
     ),
   );
   return { linears: results.flatMap(({ linears }) => linears), energy: sumEnergy(results, sample.languages.length) };
+}
+
+/** The largest Linear, and the others. */
+function largestAlone(linears: readonly Linear[]): readonly (readonly Linear[])[] {
+  const size = ({ inFeatures, outFeatures }: Linear): number => inFeatures * outFeatures;
+  const largest = linears.reduce((best, linear) => (size(linear) > size(best) ? linear : best));
+  const others = linears.filter((linear) => linear !== largest);
+  return others.length === 0 ? [[largest]] : [[largest], others];
 }
 
 /** Adds what parts of a layer measured. */

@@ -12,14 +12,13 @@ export interface Mean {
   readonly sampledTokens: Int32Array;
 }
 
-/** The layer pass's sums as means over its tokens. */
+/** The layer pass's sums as means over its tokens, in place. */
 export function meansOf(sums: readonly SharedSums[], tokens: number): Map<Tap, Mean> {
-  const scaled = (values: Float32Array): Float32Array => values.map((value) => value / tokens);
+  for (const { gram, absolute } of sums) {
+    for (const values of [gram, absolute]) for (let i = 0; i < values.length; i++) values[i]! /= tokens;
+  }
   return new Map(
-    sums.map(({ tap, gram, absolute, sample, sampledTokens }) => [
-      tap,
-      { gram: scaled(gram), absolute: scaled(absolute), sample, sampledTokens },
-    ]),
+    sums.map(({ tap, gram, absolute, sample, sampledTokens }) => [tap, { gram, absolute, sample, sampledTokens }]),
   );
 }
 
