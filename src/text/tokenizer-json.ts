@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
+import type { Json } from '../data/sample.js';
 import { InputError } from '../errors.js';
 import { createFastEncode } from './fast-encode.js';
 import { speedUpMerges } from './fast-merges.js';
@@ -20,9 +21,13 @@ export function tokenizerFromJson(text: string, config: JsonRecord, path: string
   if (unsupported.length > 0) {
     throw new InputError(`Cannot reproduce the tokenizer "${path}" exactly: it uses ${unsupported.join('; ')}`);
   }
-  const inner = construct(parsed, config, path);
-  if (!plain) speedUpMerges(inner);
+  // The library keeps the model's declaration for good: one of its own, which can be emptied once it is read.
+  const declared = isRecord(parsed['model']) ? { ...parsed['model'] } : null;
+  const inner = construct(declared === null ? parsed : { ...parsed, model: declared }, config, path);
+  const merges = plain ? null : speedUpMerges(inner);
   const fastEncode = plain ? null : createFastEncode(inner, config);
+  if (fastEncode === null) merges?.remember();
+  if (merges !== null) forget(declared);
   const around = fastEncode === null ? null : specialsAround(inner);
   const specialTokens = new Map<string, number>();
   for (const [id, token] of inner.get_added_tokens_decoder()) specialTokens.set(token.content, id);
@@ -57,6 +62,13 @@ export function tokenizerFromJson(text: string, config: JsonRecord, path: string
     normalize: (input) => (inner.normalizer === null ? input : inner.normalizer.normalize(input)),
     surfaceBytes: (id) => surface[id] ?? 0,
   };
+}
+
+/** Vocabulary and merges as they were declared: half the memory of a loaded tokenizer, and read no more. */
+function forget(model: Record<string, Json | undefined> | null): void {
+  if (model === null) return;
+  model['vocab'] = {};
+  model['merges'] = [];
 }
 
 interface Specials {
