@@ -61,9 +61,8 @@ describe('a run that is disturbed', { timeout: TIMEOUT }, () => {
   it.each([0.35, 0.6, 0.85])('killed at %f of its time, gives the same bytes when resumed', async (share) => {
     const job = { model: MODEL, output: output(`killed-${share}`) };
     const killed = await quantizeInProcess(job, undefined, share * seconds);
-    // The last event comes a moment before config.json, which alone makes a checkpoint look finished.
+    // config.json alone makes a checkpoint look finished; the process may be killed a moment later, before it says so.
     if (looksFinished(job.output)) {
-      expect(killed.lines).toContain('finished');
       expect(digest(job.output)).toBe(undisturbed);
       return;
     }
