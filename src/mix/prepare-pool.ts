@@ -9,6 +9,9 @@ export interface Batch<T> {
   readonly items: readonly T[];
 }
 
+/** The number of a reply that only says that the worker has loaded what it needs. */
+export const READY = -1;
+
 export type BatchReply =
   | { readonly number: number; readonly outcomes: readonly Outcome[] }
   /** `bad` is the message of bad input (a tokenizer that cannot be loaded, say), null for a fault of ours. */
@@ -42,21 +45,33 @@ export async function* prepareInWorkers(
   plan: PreparePlan,
   count: number,
 ): AsyncGenerator<Prepared> {
-  const workers = Array.from({ length: count }, () => new Worker(ENTRY, { workerData: plan }));
   const waiting = new Map<number, { resolve(outcomes: readonly Outcome[]): void; reject(error: Error): void }>();
   const fail = (error: Error) => {
     for (const asked of waiting.values()) asked.reject(error);
     waiting.clear();
   };
-  for (const worker of workers) {
+  const workers: Worker[] = [];
+  const ready: Worker[] = [];
+  // One after another, as loading a large vocabulary takes several times the memory that it takes when it is loaded.
+  const start = () => {
+    const worker = new Worker(ENTRY, { workerData: plan });
+    workers.push(worker);
     worker.on('error', fail);
     worker.on('message', (reply: BatchReply) => {
+      if (reply.number === READY) {
+        if (worker !== ready[0]) ready.push(worker);
+        if (workers.length < count) start();
+        return;
+      }
       const asked = waiting.get(reply.number);
       waiting.delete(reply.number);
       if ('outcomes' in reply) asked?.resolve(reply.outcomes);
       else asked?.reject(reply.bad === null ? new Error(reply.failure) : new InputError(reply.bad));
     });
-  }
+    return worker;
+  };
+  // The first takes batches before it is ready: if it cannot be, it says so to them.
+  ready.push(start());
   const pending: { readonly items: readonly Sample[]; readonly outcomes: Promise<readonly Outcome[]> }[] = [];
   let number = 0;
   try {
@@ -67,7 +82,7 @@ export async function* prepareInWorkers(
       );
       // Awaited in order below; a failure meanwhile must not count as unhandled.
       outcomes.catch(() => undefined);
-      workers[batch.number % count]?.postMessage(batch);
+      ready[batch.number % ready.length]?.postMessage(batch);
       pending.push({ items, outcomes });
       if (pending.length >= IN_FLIGHT * count) yield* settle(pending.shift());
     }

@@ -1,12 +1,10 @@
 import type { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { mergeSymbols } from './merge-symbols.js';
-import { createPairTable } from './pair-table.js';
+import { createPairTable, type DeclaredMerge } from './pair-table.js';
 
-/** The parts of the library's BPE model that merging reads, the method that does it, and what only that method needs. */
+/** The part of the library's BPE model that merging reads, and the method that does it. */
 interface BytePairModel {
-  merges: readonly (readonly [string, string])[];
   readonly tokens_to_ids: ReadonlyMap<string, number>;
-  readonly bpe_ranks: Map<string, number>;
   bpe(word: string): string[];
 }
 
@@ -20,21 +18,19 @@ export interface FastMerges {
 }
 
 /**
- * Replaces a BPE model's merging by one that gives the same pieces sooner, with pairs of ids instead of JSON texts as keys,
- * and lets go of what the library's own needed; the ids are checked against the reference like any others.
+ * Replaces a BPE model's merging by one that gives the same pieces sooner, with pairs of ids instead of JSON texts as keys;
+ * the ids are checked against the reference like any others. The library need not have been given the merges.
  *
  * @returns null for models of another kind, which are left as they are
  */
-export function speedUpMerges(tokenizer: HuggingFaceTokenizer): FastMerges | null {
+export function speedUpMerges(tokenizer: HuggingFaceTokenizer, merges: readonly DeclaredMerge[]): FastMerges | null {
   const model: unknown = tokenizer.model;
   if (!isBytePairModel(model)) return null;
   const ids = model.tokens_to_ids;
-  const table = createPairTable(model.merges, ids);
+  const table = createPairTable(merges, ids);
   if (table === null) return null;
   const texts: string[] = [];
   for (const [text, id] of ids) texts[id] = text;
-  model.merges = [];
-  model.bpe_ranks.clear();
   let cache: Map<string, string[]> | null = null;
   model.bpe = (word) => {
     const known = cache?.get(word);
@@ -69,9 +65,6 @@ function isBytePairModel(model: unknown): model is BytePairModel {
     'bpe' in model &&
     typeof model.bpe === 'function' &&
     'merges' in model &&
-    Array.isArray(model.merges) &&
-    'bpe_ranks' in model &&
-    model.bpe_ranks instanceof Map &&
     'tokens_to_ids' in model &&
     model.tokens_to_ids instanceof Map &&
     !('end_of_word_suffix' in model && Boolean(model.end_of_word_suffix)) &&

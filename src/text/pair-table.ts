@@ -1,7 +1,7 @@
 /** What two neighbouring symbols merge to, and how soon. */
 export interface PairTable {
   /** Place of a pair in `slots`; −1 when it does not merge. Symbols that are no token are negative, and never merge. */
-  find(left: number, right: number): number;
+  readonly find: (left: number, right: number) => number;
   /** At a place: left, right, rank, merged. */
   readonly slots: Uint32Array;
 }
@@ -11,16 +11,16 @@ export const RANK = 2;
 export const MERGED = 3;
 const EMPTY = 0xffff_ffff;
 
+/** A merge as `tokenizer.json` writes it: `"a b"`, in newer files `["a", "b"]`. */
+export type DeclaredMerge = string | readonly [string, string];
+
 /**
  * The merges of a vocabulary by pairs of ids: half a million of them take 16 MB, where a map of objects takes five times as
  * much, in every thread.
  *
  * @returns null when a part of some merge is not in the vocabulary
  */
-export function createPairTable(
-  merges: readonly (readonly [string, string])[],
-  ids: ReadonlyMap<string, number>,
-): PairTable | null {
+export function createPairTable(merges: readonly DeclaredMerge[], ids: ReadonlyMap<string, number>): PairTable | null {
   let capacity = 1024;
   while (capacity < 1.5 * merges.length) capacity *= 2;
   const slots = new Uint32Array(capacity * SLOT).fill(EMPTY);
@@ -32,7 +32,8 @@ export function createPairTable(
       place = (place + SLOT) & (capacity * SLOT - 1);
     return place;
   };
-  for (const [rank, [left, right]] of merges.entries()) {
+  for (const [rank, merge] of merges.entries()) {
+    const [left = '', right = ''] = typeof merge === 'string' ? merge.split(' ', 2) : merge;
     const [a, b, merged] = [ids.get(left), ids.get(right), ids.get(left + right)];
     if (a === undefined || b === undefined || merged === undefined) return null;
     const place = placeOf(a, b);

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import type { Json } from '../data/sample.js';
 import { InputError } from '../errors.js';
-import { createFastEncode } from './fast-encode.js';
+import { createFastEncode, type FastEncode } from './fast-encode.js';
 import { speedUpMerges } from './fast-merges.js';
+import type { DeclaredMerge } from './pair-table.js';
 import { isRecord, parseJsonObject, type JsonRecord } from './model-file.js';
 import { unsupportedTokenizerFeatures } from './tokenizer-audit.js';
 import type { Tokenizer } from './tokenizer.js';
@@ -21,13 +22,9 @@ export function tokenizerFromJson(text: string, config: JsonRecord, path: string
   if (unsupported.length > 0) {
     throw new InputError(`Cannot reproduce the tokenizer "${path}" exactly: it uses ${unsupported.join('; ')}`);
   }
-  // The library keeps the model's declaration for good: one of its own, which can be emptied once it is read.
-  const declared = isRecord(parsed['model']) ? { ...parsed['model'] } : null;
-  const inner = construct(declared === null ? parsed : { ...parsed, model: declared }, config, path);
-  const merges = plain ? null : speedUpMerges(inner);
-  const fastEncode = plain ? null : createFastEncode(inner, config);
-  if (fastEncode === null) merges?.remember();
-  if (merges !== null) forget(declared);
+  const { inner, fastEncode } = plain
+    ? slow(parsed, config, path)
+    : (quick(parsed, config, path) ?? slow(parsed, config, path));
   const around = fastEncode === null ? null : specialsAround(inner);
   const specialTokens = new Map<string, number>();
   for (const [id, token] of inner.get_added_tokens_decoder()) specialTokens.set(token.content, id);
@@ -64,11 +61,38 @@ export function tokenizerFromJson(text: string, config: JsonRecord, path: string
   };
 }
 
-/** Vocabulary and merges as they were declared: half the memory of a loaded tokenizer, and read no more. */
-function forget(model: Record<string, Json | undefined> | null): void {
-  if (model === null) return;
-  model['vocab'] = {};
-  model['merges'] = [];
+interface Loaded {
+  readonly inner: HuggingFaceTokenizer;
+  readonly fastEncode: FastEncode | null;
+}
+
+function slow(parsed: JsonRecord, config: JsonRecord, path: string): Loaded {
+  return { inner: construct(parsed, config, path), fastEncode: null };
+}
+
+/**
+ * The library without the merges, which it would keep in three forms, and with merging of our own; null for models that do
+ * not merge. It keeps the declaration that it is given for good: one of its own, emptied once it is read.
+ */
+function quick(parsed: JsonRecord, config: JsonRecord, path: string): Loaded | null {
+  const { model } = parsed;
+  const merges = isRecord(model) ? model['merges'] : null;
+  if (!isRecord(model) || !Array.isArray(merges) || !merges.every(isMerge)) return null;
+  const declared: Record<string, Json | undefined> = { ...model, merges: [] };
+  const inner = construct({ ...parsed, model: declared }, config, path);
+  const fastMerges = speedUpMerges(inner, merges);
+  if (fastMerges === null) return null;
+  declared['vocab'] = {};
+  const fastEncode = createFastEncode(inner, config);
+  if (fastEncode === null) fastMerges.remember();
+  return { inner, fastEncode };
+}
+
+function isMerge(value: unknown): value is DeclaredMerge {
+  return (
+    typeof value === 'string' ||
+    (Array.isArray(value) && value.length === 2 && value.every((part) => typeof part === 'string'))
+  );
 }
 
 interface Specials {
@@ -97,7 +121,7 @@ function surround(ids: Int32Array, { before, after }: Specials): Int32Array {
   return whole;
 }
 
-function construct(parsed: JsonRecord, config: JsonRecord, path: string): HuggingFaceTokenizer {
+function construct(parsed: object, config: JsonRecord, path: string): HuggingFaceTokenizer {
   try {
     // The library reads these keys without asking whether they are there.
     return new HuggingFaceTokenizer(
