@@ -35,7 +35,7 @@ export function memoryEstimate(plan: ModelPlan, targets: Targets | null, input: 
   const perLane = Math.max(
     ...plan.layers.map((layer) =>
       Math.max(
-        blockBytes(plan, layer, targets, tokens / lanes),
+        blockBytes(plan, layer, targets, tokens / lanes) + (streams > 1 ? momentBytes(layer) : 0),
         targets === null ? 0 : expertBytes(plan, layer, input),
       ),
     ),
@@ -64,6 +64,12 @@ function blockBytes(plan: ModelPlan, layer: LayerPlan, targets: Targets | null, 
     .flat()
     .reduce((sum, { inFeatures, outFeatures }) => sum + Math.max(inFeatures, outFeatures), 3 * plan.hiddenSize);
   return F32 * (weights + 2 * grams + Math.min(tokens, DEFAULT_BATCH_LIMITS.rows) * widths);
+}
+
+/** Moments of two streams behind a mixer, and what the lanes' are merged in. */
+function momentBytes({ mixer }: LayerPlan): number {
+  const { inFeatures, outFeatures } = mixer.output;
+  return 2 * F32 * (2 * inFeatures ** 2 + inFeatures * outFeatures);
 }
 
 /** A lane that quantizes an expert: Grams with their factor, the weights and their codes, inputs and outputs of its tokens. */

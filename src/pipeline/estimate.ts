@@ -45,6 +45,11 @@ export interface Estimate {
 const EXPERT_READS = 4;
 /** Packing, scattering, merging and waiting, as a share of the rest; measured on the shapes of bench/real-layer.ts. */
 const BOOKKEEPING = 1.1;
+/** Threads that start, load onnxruntime and compile; and rows copied between stores per second and lane. */
+const START_SECONDS = 1.2;
+const COPIED_BYTES_PER_SECOND = 3e9;
+/** Times that a routed row is copied: an expert's input, and its sum in and out; for the Gram, once more. */
+const ROW_COPIES = { 1: 4, 2: 7 } as const;
 
 /**
  * Estimates time, memory and disk: what the method asks for is counted from shapes, and how fast this machine does each
@@ -73,8 +78,16 @@ export async function estimateQuantization(job: EstimateJob): Promise<Estimate> 
   }
   const probeSeconds = (performance.now() - start) / 1000;
 
-  const seconds = plan.layers.reduce((sum, layer, i) => sum + layerSeconds(layer, works[i]!, measured), 0);
   const streams = settings.followDrift ? 2 : 1;
+  const routedRows = plan.layers.reduce(
+    (sum, { feedForward }) => sum + (feedForward.kind === 'moe' ? tokens * feedForward.topK : 0),
+    0,
+  );
+  const copied = routedRows * plan.hiddenSize * 4 * ROW_COPIES[streams];
+  const seconds =
+    START_SECONDS +
+    copied / (COPIED_BYTES_PER_SECOND * lanes) +
+    plan.layers.reduce((sum, layer, i) => sum + layerSeconds(layer, works[i]!, measured), 0);
   const memory = memoryEstimate(plan, targets, { tokens, lanes, streams });
   const wanted = memory.workingBytes + memory.stores * memory.storeBytes;
   const peakMemoryBytes = Math.min(wanted, Math.max(job.memory ?? Infinity, memory.workingBytes));
