@@ -23,8 +23,8 @@ export interface BuildOptions extends PrepareOptions, Quotas {
   readonly pool?: number;
   /** Rows that are in the mix whatever the draw. */
   readonly mustInclude?: MustInclude;
-  /** Sources whose rows the template may refuse: they are counted. A refused row of any other ends the build. */
-  readonly skipTemplateErrorsOf?: ReadonlySet<string>;
+  /** Sources whose rows template and vocabulary may refuse: they are counted. A refused row of any other ends the build. */
+  readonly skipRefusedOf?: ReadonlySet<string>;
   /** Rows that were passed over while the samples were read; filled by whoever reads them, emptied here. */
   readonly skipped?: SkippedRow[];
   /**
@@ -213,8 +213,8 @@ function judge(
   duplicates: DuplicateIndex,
 ): Verdict {
   if (outcome.kind === 'refused') {
-    if (options.skipTemplateErrorsOf?.has(origin.source) !== true) throw new InputError(outcome.message);
-    return dropped('template_error', outcome.message);
+    if (options.skipRefusedOf?.has(origin.source) !== true) throw new InputError(outcome.message);
+    return dropped(outcome.reason, outcome.message);
   }
   const { prepared } = outcome;
   if (prepared.length === 0) return dropped('empty', 'no tokens');

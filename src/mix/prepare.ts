@@ -65,9 +65,7 @@ export function createPreparer(options: PrepareOptions): (sample: Sample) => Pre
   const bosId = bos === null ? undefined : tokenizer.specialTokens.get(bos);
   return (sample) => {
     const { ids, alignment, dropped } = encode(sample, options, specialTokens);
-    if (options.modelVocabularySize !== null) {
-      checkIds(ids, options.modelVocabularySize, `row "${sample.origin.recordId}" of "${sample.origin.source}"`);
-    }
+    if (options.modelVocabularySize !== null) checkVocabularyOf(sample, ids, options.modelVocabularySize);
     const identified = sample.content.kind === 'tokens' ? null : identifySample(sample);
     const language = identified?.language ?? (sample.language === null ? 'und' : canonicalLanguage(sample.language));
     const repeated = bosId !== undefined && ids[0] === bosId ? bosId : null;
@@ -125,6 +123,17 @@ function encode(sample: Sample, options: PrepareOptions, specialTokens: SpecialT
   return { ids, alignment: alignTokens(tokenizer, ids, text, spans, messageStarts), dropped };
 }
 
+/** A row with an id that the model does not have. */
+class OutOfVocabularyError extends InputError {}
+
+function checkVocabularyOf({ origin }: Sample, ids: Int32Array, size: number): void {
+  try {
+    checkIds(ids, size, `row "${origin.recordId}" of "${origin.source}"`);
+  } catch (error) {
+    throw error instanceof InputError ? new OutOfVocabularyError(error.message, { cause: error }) : error;
+  }
+}
+
 function countChannels(channels: Uint8Array): Record<Channel, number> {
   const counts = zeroChannels();
   addChannels(counts, channels);
@@ -143,13 +152,14 @@ function addChannels(counts: Record<Channel, number>, channels: Uint8Array): voi
 /** What became of one sample: bad input is an outcome, so that the caller may go on; anything else is a fault. */
 export type Outcome =
   | { readonly kind: 'prepared'; readonly prepared: PreparedSample }
-  | { readonly kind: 'refused'; readonly message: string };
+  | { readonly kind: 'refused'; readonly reason: 'template_error' | 'out_of_vocabulary'; readonly message: string };
 
 export function attempt(prepare: (sample: Sample) => PreparedSample, sample: Sample): Outcome {
   try {
     return { kind: 'prepared', prepared: prepare(sample) };
   } catch (error) {
-    if (error instanceof InputError) return { kind: 'refused', message: error.message };
-    throw error;
+    if (!(error instanceof InputError)) throw error;
+    const reason = error instanceof OutOfVocabularyError ? 'out_of_vocabulary' : 'template_error';
+    return { kind: 'refused', reason, message: error.message };
   }
 }

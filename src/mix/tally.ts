@@ -11,6 +11,7 @@ export type DropReason =
   | 'unreadable'
   | 'empty'
   | 'template_error'
+  | 'out_of_vocabulary'
   | 'too_long'
   | 'exact_duplicate'
   | 'near_duplicate'

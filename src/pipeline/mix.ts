@@ -60,7 +60,7 @@ export async function* buildFromRecipe(
   };
   const build = buildMix(counted(), {
     skipped,
-    skipTemplateErrorsOf: new Set(recipe.sources.flatMap(({ name, onError }) => (onError === 'skip' ? [name] : []))),
+    skipRefusedOf: new Set(recipe.sources.flatMap(({ name, onError }) => (onError === 'skip' ? [name] : []))),
     tokenizer,
     chatTemplate,
     modelVocabularySize,

@@ -106,7 +106,7 @@ describe('buildMix()', () => {
         said(`Use ${['AKIA', 'Q4TZ7KXN2VWM6RJP'].join('')} for that.`),
         [],
       ),
-      { skipTemplateErrorsOf: new Set(['s']), tokens: null },
+      { skipRefusedOf: new Set(['s']), tokens: null },
     );
     const [report] = mix.manifest.sources;
     expect(report).toMatchObject({ source: 's', revision: 'r1', license: 'MIT', read: 7, kept: 2 });
@@ -128,7 +128,7 @@ describe('buildMix()', () => {
       skipped.push({ source: 's', place: 'a.jsonl:4', reason: 'no role', after: 2 });
     }
     const chatTemplate = await loadChatTemplate(MODEL, await refusing());
-    const lenient = { skipped, skipTemplateErrorsOf: new Set(['s']), chatTemplate, tokens: null };
+    const lenient = { skipped, skipRefusedOf: new Set(['s']), chatTemplate, tokens: null };
     const { mix } = await build(reading(), lenient);
     expect(mix.manifest.sources[0]).toMatchObject({ read: 4, kept: 1, dropped: { unreadable: 2, template_error: 1 } });
     expect(mix.remarks).toEqual([
@@ -142,7 +142,7 @@ describe('buildMix()', () => {
       },
       { source: 's', row: 'a.jsonl:4', fate: 'skipped', reason: 'unreadable', detail: 'no role' },
     ]);
-    await expect(build(reading(), { chatTemplate, skipTemplateErrorsOf: new Set(['t']) })).rejects.toThrow(
+    await expect(build(reading(), { chatTemplate, skipRefusedOf: new Set(['t']) })).rejects.toThrow(
       'Cannot render row "1" of "s"',
     );
   });
@@ -213,6 +213,13 @@ describe('buildMix()', () => {
     await expect(build(rows([{ role: 'user', content: 'x' }]), { chatTemplate: null })).rejects.toThrow(
       'Cannot render row "0" of "s"',
     );
+    const { mix } = await build(rows(said('It leaves at nine.'), said('No.')), {
+      modelVocabularySize: 300,
+      tokens: null,
+      skipRefusedOf: new Set(['s']),
+      clean: NO_CLEANING,
+    }).catch((error: unknown) => ({ mix: error }));
+    expect(String(mix)).toContain('2 of "s" out of vocabulary');
     await expect(build(builtin(), { modelVocabularySize: 100 })).rejects.toThrow(
       "is outside the model's vocabulary of 100",
     );
