@@ -25,7 +25,7 @@ interface Model {
 export function createFastEncode(inner: HuggingFaceTokenizer, config: JsonRecord): FastEncode | null {
   const model: Model | null = inner.model;
   const added = [...inner.get_added_tokens_decoder().values()];
-  if (model === null || fusesUnknown(model) || added.some(({ lstrip, rstrip }) => lstrip || rstrip)) return null;
+  if (model === null || fusesUnknown(model)) return null;
   if (config['remove_space'] === true || config['do_lowercase_and_remove_accent'] === true) return null;
   const words = createWordCutter(inner.pre_tokenizer, isPlainMerging(model) ? model.tokens_to_ids.keys() : null);
   if (words === null) return null;
@@ -33,8 +33,10 @@ export function createFastEncode(inner: HuggingFaceTokenizer, config: JsonRecord
   const normalize = (text: string) => (inner.normalizer === null ? text : inner.normalizer.normalize(text));
   const late = added.filter(({ normalized }) => normalized && inner.normalizer !== null);
   const early = added.filter((token) => !late.includes(token));
-  const splitEarly = createAddedTokenSplitter(new Map(early.map(({ content, id }) => [content, id])));
-  const splitLate = createAddedTokenSplitter(new Map(late.map(({ content, id }) => [normalize(content), id])));
+  const splitEarly = createAddedTokenSplitter(early);
+  const splitLate = createAddedTokenSplitter(
+    late.map(({ content, id, lstrip, rstrip }) => ({ content: normalize(content), id, lstrip, rstrip })),
+  );
 
   const cache = createWordCache();
   let out = new Int32Array(1 << 12);
