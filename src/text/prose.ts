@@ -56,13 +56,18 @@ function classify(character: string): number {
 
 /** A text without code, tags, URLs, paths and identifiers: what is left to identify a language by. */
 export function proseOf(text: string): string {
+  return lettersOf(withoutCode(text));
+}
+
+/** A text without what runs over several words: a part of it may be looked at then, and no fence is cut open. */
+export function withoutCode(text: string): string {
   let prose = text;
   for (const { sign, pattern } of NOT_PROSE) if (prose.includes(sign)) prose = prose.replace(pattern, ' ');
-  return lettersOf(prose);
+  return prose;
 }
 
 /** Letters, marks, apostrophes and hyphens of the words that are words, everything between them as one space. */
-function lettersOf(text: string): string {
+export function lettersOf(text: string): string {
   const parts: string[] = [];
   // A stretch of the text that is kept as it is, single spaces within it; −1 outside one.
   let start = -1;

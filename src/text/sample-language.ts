@@ -1,7 +1,8 @@
-import type { Message, Sample } from '../data/sample.js';
+import type { Sample } from '../data/sample.js';
 import type { Channel } from './channel.js';
-import { agrees, identifyLanguage, type Identification } from './language.js';
+import { agrees, identifyProse, type Identification } from './language.js';
 import { canonicalLanguage } from './language-tag.js';
+import { lettersOf, withoutCode } from './prose.js';
 
 /** A sample's language: what is declared leads, what is found in the text checks it. */
 export interface SampleLanguage {
@@ -32,6 +33,7 @@ const MOST_SLICES = Math.floor(CHARACTERS_READ / LEAST_SLICE);
 
 /** A message speaks for itself from so many characters on, and when its language is this clear; of a long conversation some do. */
 const OWN_CHARACTERS = 400;
+const OWN_CHARACTERS_READ = 800;
 const OWN_MARGIN = 0.05;
 const MOST_OWN = 12;
 const SPOKEN: readonly Channel[] = ['user', 'assistant', 'text'];
@@ -43,11 +45,11 @@ const CHECKED: readonly Channel[] = ['user', 'assistant', 'reasoning', 'text'];
  */
 export function identifySample(sample: Sample): SampleLanguage {
   const declared = sample.language === null ? null : canonicalLanguage(sample.language);
-  const texts = channelTexts(sample);
+  const passages = passagesOf(sample);
   const channels: Partial<Record<Channel, Identification>> = {};
   for (const channel of CHECKED) {
-    const text = texts.get(channel);
-    if (text !== undefined) channels[channel] = identifyLanguage(excerpt(text));
+    const texts = passages.filter((passage) => passage.channel === channel).map(({ text }) => text);
+    if (texts.length > 0) channels[channel] = identifyProse(lettersOf(excerpt(texts)));
   }
   const identified = combine(SPOKEN.flatMap((channel) => channels[channel] ?? []));
   const disagreeing =
@@ -58,18 +60,15 @@ export function identifySample(sample: Sample): SampleLanguage {
           return found !== undefined && found.language !== 'und' && !agrees(declared, found);
         });
   const language = declared ?? identified.language;
-  return { language, declared, identified, channels, disagreeing, foreign: foreignMessages(sample, language) };
+  return { language, declared, identified, channels, disagreeing, foreign: foreignMessages(passages, language) };
 }
 
-function foreignMessages({ content }: Sample, language: string): ForeignMessage[] {
-  if (content.kind !== 'messages' || language === 'und') return [];
-  const own = content.messages.flatMap(({ role, content: text }, message) =>
-    (role === 'user' || role === 'assistant') && text !== null && text.length >= OWN_CHARACTERS
-      ? [{ message, text }]
-      : [],
-  );
+function foreignMessages(passages: readonly Passage[], language: string): ForeignMessage[] {
+  const spoken = passages.filter(({ channel }) => channel === 'user' || channel === 'assistant');
+  if (language === 'und' || spoken.length < 2) return [];
+  const own = spoken.filter(({ text }) => text.length >= OWN_CHARACTERS);
   return evenly(own, MOST_OWN).flatMap(({ message, text }) => {
-    const found = identifyLanguage(excerpt([text]));
+    const found = identifyProse(lettersOf(middleOf(text, OWN_CHARACTERS_READ)));
     const isForeign = found.language !== 'und' && found.margin >= OWN_MARGIN && !agrees(language, found);
     return isForeign ? [{ message, language: found.language }] : [];
   });
@@ -81,24 +80,27 @@ function evenly<T>(list: readonly T[], most: number): readonly T[] {
   return Array.from({ length: most }, (_, index) => list[Math.round((index * (list.length - 1)) / (most - 1))]!);
 }
 
-function channelTexts({ content }: Sample): Map<Channel, string[]> {
-  const texts = new Map<Channel, string[]>();
-  const add = (channel: Channel, text: string | null | undefined) => {
-    if (text === null || text === undefined || text === '') return;
-    const list = texts.get(channel) ?? [];
-    texts.set(channel, list);
-    list.push(text);
-  };
-  if (content.kind === 'text') add('text', content.text);
-  if (content.kind === 'messages') for (const message of content.messages) addMessage(message, add);
-  return texts;
+/** What one message says in one channel, code taken out. */
+interface Passage {
+  readonly channel: Channel;
+  readonly message: number;
+  readonly text: string;
 }
 
-function addMessage(message: Message, add: (channel: Channel, text: string | null | undefined) => void): void {
-  if (message.role === 'user') add('user', message.content);
-  if (message.role !== 'assistant') return;
-  add('assistant', message.content);
-  add('reasoning', message.reasoningContent);
+function passagesOf({ content }: Sample): Passage[] {
+  const passages: Passage[] = [];
+  const add = (channel: Channel, message: number, text: string | null | undefined) => {
+    if (text !== null && text !== undefined && text !== '')
+      passages.push({ channel, message, text: withoutCode(text) });
+  };
+  if (content.kind === 'text') add('text', 0, content.text);
+  if (content.kind !== 'messages') return passages;
+  for (const [index, { role, content: text, reasoningContent }] of content.messages.entries()) {
+    if (role !== 'user' && role !== 'assistant') continue;
+    add(role, index, text);
+    if (role === 'assistant') add('reasoning', index, reasoningContent);
+  }
+  return passages;
 }
 
 /** The middle of every message, in shares of the whole, so that one long message does not speak for all. */
@@ -110,11 +112,14 @@ function excerpt(texts: readonly string[]): string {
   return some
     .map((text) => {
       const share = Math.max(LEAST_SLICE, Math.floor((CHARACTERS_READ * text.length) / length));
-      if (text.length <= share) return text;
-      const start = Math.floor((text.length - share) / 2);
-      return text.slice(start, start + share);
+      return middleOf(text, share);
     })
     .join('\n');
+}
+
+function middleOf(text: string, length: number): string {
+  const start = Math.max(0, Math.floor((text.length - length) / 2));
+  return text.slice(start, start + length);
 }
 
 /** The language with most letters behind it. */

@@ -256,6 +256,7 @@ describe('buildMix()', () => {
     ];
     expect(there.mix.manifest).toEqual(here.mix.manifest);
     expect(there.mix.sequences).toEqual(here.mix.sequences);
+    expect(there.mix.remarks).toEqual(here.mix.remarks);
   });
 });
 
