@@ -1,19 +1,20 @@
 import { InputError } from '../errors.js';
 import type { Sample } from '../data/sample.js';
 import { CandidatePool, drawOf } from './candidates.js';
-import { NO_CLEANING, type CleanOptions } from './clean.js';
-import { createDuplicateIndex, type DuplicateIndex } from './duplicates.js';
+import { NO_CLEANING } from './clean.js';
+import { createDuplicateIndex } from './duplicates.js';
+import { judge, type JudgeOptions } from './judge.js';
 import { createManifest, type BuildManifest } from './manifest.js';
 import { checkRequired, isRequired, type MustInclude } from './must-include.js';
 import type { PreparePlan } from './prepare-plan.js';
 import { prepareInWorkers, weightOf, type Prepared } from './prepare-pool.js';
 import { createRemarks, type RowRemark, type SkippedRow } from './remarks.js';
-import { attempt, createPreparer, type Outcome, type PreparedSample, type PrepareOptions } from './prepare.js';
+import { attempt, createPreparer, type PrepareOptions } from './prepare.js';
 import { selectSequences, shareTargets, type QuotaReport, type Quotas } from './select.js';
 import type { Mix, Sequence } from './sequence.js';
 import { createTally, type DropReason, type Tally } from './tally.js';
 
-export interface BuildOptions extends PrepareOptions, Quotas {
+export interface BuildOptions extends PrepareOptions, Quotas, JudgeOptions {
   readonly seed: number;
   /** The tool's version, for the manifest. */
   readonly version: string;
@@ -23,8 +24,6 @@ export interface BuildOptions extends PrepareOptions, Quotas {
   readonly pool?: number;
   /** Rows that are in the mix whatever the draw. */
   readonly mustInclude?: MustInclude;
-  /** Sources whose rows template and vocabulary may refuse: they are counted. A refused row of any other ends the build. */
-  readonly skipRefusedOf?: ReadonlySet<string>;
   /** Rows that were passed over while the samples were read; filled by whoever reads them, emptied here. */
   readonly skipped?: SkippedRow[];
   /**
@@ -190,60 +189,6 @@ async function* prepareWithHelp(
 async function* prepareHere(samples: AsyncIterable<Sample>, options: BuildOptions): AsyncGenerator<Prepared> {
   const prepare = createPreparer(options);
   for await (const sample of samples) yield { sample, outcome: attempt(prepare, sample) };
-}
-
-interface Remark {
-  readonly reason: DropReason;
-  readonly detail: string;
-}
-
-interface Verdict {
-  readonly drop: Remark | null;
-  readonly report: readonly Remark[];
-  readonly kept: PreparedSample | null;
-  /** What is counted at its length, whether it is kept or too long to be. */
-  readonly measured: PreparedSample | null;
-}
-
-function judge(
-  { origin }: Sample,
-  outcome: Outcome,
-  options: BuildOptions,
-  clean: CleanOptions,
-  duplicates: DuplicateIndex,
-): Verdict {
-  if (outcome.kind === 'refused') {
-    if (options.skipRefusedOf?.has(origin.source) !== true) throw new InputError(outcome.message);
-    return dropped(outcome.reason, outcome.message);
-  }
-  const { prepared } = outcome;
-  if (prepared.length === 0) return dropped('empty', 'no tokens');
-  const { sequenceLength, overflow } = options;
-  if (prepared.sequences.length === 0) {
-    const detail = `${prepared.length} tokens, over ${sequenceLength}, and overflow is "${overflow}"`;
-    return { ...dropped('too_long', detail), measured: prepared };
-  }
-  const flaw = prepared.findings.find(({ gate }) => gate === 'drop');
-  if (flaw !== undefined) return dropped(flaw.flaw, flaw.detail);
-  const report: Remark[] = prepared.findings.map((finding) => ({ reason: finding.flaw, detail: finding.detail }));
-  const copy = prepared.fingerprint === null ? null : duplicates.find(prepared.fingerprint);
-  if (copy !== null) {
-    const [reason, gate] =
-      copy.kind === 'exact'
-        ? (['exact_duplicate', clean.exactDuplicates] as const)
-        : (['near_duplicate', clean.nearDuplicates] as const);
-    const detail =
-      copy.kind === 'exact'
-        ? 'the text of an earlier row'
-        : `${(100 * copy.similarity).toFixed(0)} % like an earlier row`;
-    if (gate === 'drop') return dropped(reason, detail);
-    if (gate === 'report') report.push({ reason, detail });
-  }
-  return { drop: null, report, kept: prepared, measured: prepared };
-}
-
-function dropped(reason: DropReason, detail: string): Verdict {
-  return { drop: { reason, detail }, report: [], kept: null, measured: null };
 }
 
 interface BuildState {
