@@ -5,7 +5,8 @@ import type { TensorSource } from '../checkpoint/tensor-source.js';
 import { InputError } from '../errors.js';
 import type { ModelPlan } from '../model/plan.js';
 import { planModel } from '../model/registry.js';
-import { createPassState, forwardPass, layOut, readRows } from './layer-pass.js';
+import { forwardPass, readRows } from './layer-pass.js';
+import { createPassState, layOut } from './pass-state.js';
 import { startModelLanes, type LaneOptions } from './lanes.js';
 
 /** The comparison of one model folder with its reference. */

@@ -1,4 +1,3 @@
-import { chooseScales } from '../awq/scale-search.js';
 import type { LayerPlan, Tap } from '../model/plan.js';
 import type { WeightOverride } from './jobs.js';
 import { addEnergy, noEnergy, type LanguageEnergy } from './language-sample.js';
@@ -6,12 +5,11 @@ import {
   assignExperts,
   combineExperts,
   dealExperts,
-  mixerRowsOf,
   runLayerBlocks,
   runRoutedExperts,
   type LayerRouting,
-  type PassState,
 } from './layer-pass.js';
+import { mixerRowsOf, type PassState } from './pass-state.js';
 import { momentsOf, quantizeDriftingMixer } from './drift-mixer.js';
 import type { QuantizeContext } from './quantize-context.js';
 import type { LinearResult } from './quantize-jobs.js';
@@ -26,17 +24,9 @@ import {
   relativeErrors,
   sumEnergy,
 } from './quantize-shared.js';
-import {
-  edgeCandidates,
-  meansOf,
-  searchEdge,
-  searchReaders,
-  sumLosses,
-  type Mean,
-  type Settle,
-} from './search-edge.js';
+import { edgeCandidates, meansOf, searchEdge, searchReaders, sumLosses, type Mean } from './search-edge.js';
 import { rewriteTensors } from './rewrite.js';
-import { applyEdge, usableEdges, type Smoothing } from './smoothing.js';
+import { settleInto, usableEdges, type Smoothing } from './smoothing.js';
 
 /** What is settled of a layer before its feed-forward block. */
 export interface SettledBlocks {
@@ -83,11 +73,7 @@ async function followDenseBlock(
   { smoothing, edges, linears, energy, overrides }: SettledBlocks,
 ): Promise<LayerResult> {
   const { lanes, targets, sample } = context;
-  const settle: Settle = (edge, candidates, losses) => {
-    const { scales, ratio, lossBefore, loss } = chooseScales(candidates, losses);
-    edges.push({ edge: edge.name, ratio, lossBefore, loss });
-    if (ratio !== null) applyEdge(smoothing, edge, scales);
-  };
+  const settle = settleInto(smoothing, edges);
   for (const edge of usableEdges(layer, targets).filter(({ tap }) => !MIXER_TAPS.has(tap))) {
     await searchEdge(context, layer, edge, means.get(edge.tap)!, settle);
   }
@@ -168,9 +154,7 @@ async function quantizeDriftingExperts(
       const ofShared = await searchReaders(context, layer, others, others.length, mean, candidates);
       ofShared.forEach((loss, i) => (losses[i]! += loss * tokens));
     }
-    const { scales, ratio, lossBefore, loss } = chooseScales(candidates, losses);
-    edges.push({ edge: edge.name, ratio, lossBefore, loss });
-    if (ratio !== null) applyEdge(smoothing, edge, scales);
+    settleInto(smoothing, edges)(edge, candidates, losses);
   }
   const scales = smoothing.inputs.get(moe.experts[0]!.gate.module) ?? null;
   const parts = await Promise.all(

@@ -1,15 +1,15 @@
 import type { LayerPlan, Tap } from '../model/plan.js';
-import { chooseScales } from '../awq/scale-search.js';
 import type { SettledBlocks } from './drift-layer.js';
 import type { DriftJobs } from './drift-jobs.js';
 import type { LinearTarget } from './quantize-jobs.js';
 import { addEnergy } from './language-sample.js';
-import { mixerRowsOf, runLayerBlocks, spans, type PassState } from './layer-pass.js';
+import { runLayerBlocks, spans } from './layer-pass.js';
+import { mixerRowsOf, type PassState } from './pass-state.js';
 import type { QuantizeContext } from './quantize-context.js';
 import { wantedTaps } from './quantize-layer.js';
 import { MIXER_TAPS, quantizeShared } from './quantize-shared.js';
-import { meansOf, searchEdge, type Mean, type Settle } from './search-edge.js';
-import { applyEdge, noSmoothing, usableEdges } from './smoothing.js';
+import { meansOf, searchEdge, type Mean } from './search-edge.js';
+import { noSmoothing, settleInto, usableEdges } from './smoothing.js';
 
 /** Taps within a mixer: their Linears are quantized on the unquantized stream's inputs. */
 const INNER_TAPS: ReadonlySet<Tap> = new Set(['latent-query', 'latent-key-value']);
@@ -35,11 +35,7 @@ export async function quantizeDriftingMixer(
   const means = new Map<Tap, Mean>(meansOf(sums, state.layout.tokens));
   const smoothing = noSmoothing();
   const edges: SettledBlocks['edges'] = [];
-  const settle: Settle = (edge, candidates, losses) => {
-    const { scales, ratio, lossBefore, loss } = chooseScales(candidates, losses);
-    edges.push({ edge: edge.name, ratio, lossBefore, loss });
-    if (ratio !== null) applyEdge(smoothing, edge, scales);
-  };
+  const settle = settleInto(smoothing, edges);
   const before = await momentsOf(context, {
     own: state.hidden,
     followed: follower.hidden,

@@ -5,7 +5,8 @@ import { summarize, type Evaluation } from '../evaluate/summary.js';
 import type { ModelPlan } from '../model/plan.js';
 import { planModel } from '../model/registry.js';
 import { createRowStore } from '../runtime/row-store.js';
-import { createPassState, forwardPass, layOut, spans, type PassState } from './layer-pass.js';
+import { forwardPass, spans } from './layer-pass.js';
+import { createPassState, layOut, type PassState } from './pass-state.js';
 import { startLaneThreads, startModelLanes, type LaneOptions, type ModelLanes } from './lanes.js';
 import type { QuantizeSettings } from './quantize-settings.js';
 

@@ -3,7 +3,7 @@ import type { Checkpoint } from '../checkpoint/open.js';
 import type { ModelPlan } from '../model/plan.js';
 import type { Lanes } from '../runtime/workers.js';
 import type { LanguageSample } from './language-sample.js';
-import type { PassState } from './layer-pass.js';
+import type { PassState } from './pass-state.js';
 import type { CalibrationJobs } from './quantize-jobs.js';
 import type { QuantizeSettings } from './quantize-settings.js';
 

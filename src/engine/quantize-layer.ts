@@ -1,4 +1,3 @@
-import { chooseScales, type ScaleCandidate } from '../awq/scale-search.js';
 import type { Targets } from '../awq/targets.js';
 import { linearsByTap } from '../model/linears.js';
 import type { LayerPlan, SmoothingEdge, Tap } from '../model/plan.js';
@@ -20,7 +19,7 @@ import {
 } from './search-edge.js';
 import type { CalibrationJobs, ExpertResult } from './quantize-jobs.js';
 import { rewriteTensors } from './rewrite.js';
-import { applyEdge, noSmoothing, usableEdges, type Smoothing } from './smoothing.js';
+import { noSmoothing, settleInto, usableEdges, type Smoothing } from './smoothing.js';
 
 /**
  * The statistics a layer's Linears are quantized with.
@@ -55,11 +54,7 @@ export async function quantizeLayer(
   const smoothing = noSmoothing();
   const edges: EdgeReport[] = [];
   const usable = usableEdges(layer, targets).filter(({ tap }) => tap !== 'expert-down');
-  const settle = (edge: SmoothingEdge, candidates: readonly ScaleCandidate[], losses: Float64Array): void => {
-    const { scales, ratio, lossBefore, loss } = chooseScales(candidates, losses);
-    edges.push({ edge: edge.name, ratio, lossBefore, loss });
-    if (ratio !== null) applyEdge(smoothing, edge, scales);
-  };
+  const settle = settleInto(smoothing, edges);
 
   const shared = usable.find(({ tap }) => tap === 'feed-forward-input') ?? null;
   const hasExperts = routing !== null;

@@ -12,15 +12,8 @@ import { InterruptedError } from '../errors.js';
 import type { ModelPlan } from '../model/plan.js';
 import { planModel } from '../model/registry.js';
 import type { Sequence } from '../mix/sequence.js';
-import {
-  assignExperts,
-  createFollower,
-  createPassState,
-  embedTokens,
-  layOut,
-  type PassState,
-  type SpillPath,
-} from './layer-pass.js';
+import { assignExperts, embedTokens } from './layer-pass.js';
+import { createFollower, createPassState, layOut, type PassState, type SpillPath } from './pass-state.js';
 import { startModelLanes, type LaneOptions } from './lanes.js';
 import { sampleLanguages } from './language-sample.js';
 import { outputFormat } from './output-format.js';

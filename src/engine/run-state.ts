@@ -15,7 +15,8 @@ import { InputError } from '../errors.js';
 import { openRowStore } from '../runtime/row-store.js';
 import type { Lanes } from '../runtime/workers.js';
 import type { ForwardJobs } from './jobs.js';
-import { spans, type PassState } from './layer-pass.js';
+import { spans } from './layer-pass.js';
+import type { PassState } from './pass-state.js';
 import type { LayerReport } from './layer-report.js';
 
 /** What a run needs, besides the tensors it has written, to go on behind its last finished layer. */

@@ -1,6 +1,9 @@
+import { chooseScales } from '../awq/scale-search.js';
 import type { Targets } from '../awq/targets.js';
 import { rowDivisors } from '../model/edges.js';
 import type { LayerPlan, Linear, SmoothingEdge } from '../model/plan.js';
+import type { EdgeReport } from './layer-report.js';
+import type { Settle } from './search-edge.js';
 
 /** What smoothing did to a layer: every tensor that takes or absorbs a scale, by module or norm. */
 export interface Smoothing {
@@ -24,6 +27,15 @@ export function applyEdge(smoothing: Smoothing, edge: SmoothingEdge, scales: Flo
   } else {
     smoothing.outputs.set(edge.source.linear.module, rowDivisors(edge.source, scales));
   }
+}
+
+/** Chooses an edge's scales by the candidates' losses, applies them, and reports. */
+export function settleInto(smoothing: Smoothing, edges: EdgeReport[]): Settle {
+  return (edge, candidates, losses) => {
+    const { scales, ratio, lossBefore, loss } = chooseScales(candidates, losses);
+    edges.push({ edge: edge.name, ratio, lossBefore, loss });
+    if (ratio !== null) applyEdge(smoothing, edge, scales);
+  };
 }
 
 /**

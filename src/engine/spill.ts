@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
-import type { SpillPath } from './layer-pass.js';
+import type { SpillPath } from './pass-state.js';
 import type { MemoryEstimate } from './memory.js';
 
 /** Row stores that do not fit the memory budget live here, within the folder a run is given, until the run ends. */

@@ -6,7 +6,8 @@ import { createCoverageCounter, type CoverageCounter } from '../coverage/count.j
 import type { Coverage } from '../coverage/coverage.js';
 import type { Floors } from '../coverage/floors.js';
 import { checkIds } from '../engine/evaluate.js';
-import { createPassState, forwardPass, layOut, type PassEvent } from '../engine/layer-pass.js';
+import { forwardPass, type PassEvent } from '../engine/layer-pass.js';
+import { createPassState, layOut } from '../engine/pass-state.js';
 import { memoryEstimate } from '../engine/memory.js';
 import { planSpill, storeNames } from '../engine/spill.js';
 import { startModelLanes, type LaneOptions } from '../engine/lanes.js';

@@ -11,7 +11,7 @@ import type { Finding } from '../checkpoint/verify/finding.js';
 import { createCoverageCounter } from '../coverage/count.js';
 import type { Coverage } from '../coverage/coverage.js';
 import { checkIds, evaluateModels, type EvaluateEvent } from '../engine/evaluate.js';
-import { layOut } from '../engine/layer-pass.js';
+import { layOut } from '../engine/pass-state.js';
 import { quantizeModel, type QuantizeEvent } from '../engine/quantize.js';
 import { memoryEstimate } from '../engine/memory.js';
 import { planSpill, storeNames } from '../engine/spill.js';

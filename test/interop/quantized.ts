@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openCheckpoint, openSafetensors } from '../../src/checkpoint/open.js';
-import { createPassState, forwardPass, layOut } from '../../src/engine/layer-pass.js';
+import { forwardPass } from '../../src/engine/layer-pass.js';
+import { createPassState, layOut } from '../../src/engine/pass-state.js';
 import { startModelLanes } from '../../src/engine/lanes.js';
 import type { Sequence } from '../../src/mix/sequence.js';
 import { planModel } from '../../src/model/registry.js';

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { openSafetensors } from '../../src/checkpoint/open.js';
 import { combine, embed, logits, runExperts, runLayer, type LaneModel } from '../../src/engine/forward-lane.js';
 import type { ForwardJobs } from '../../src/engine/jobs.js';
-import { createPassState, forwardPass, layOut } from '../../src/engine/layer-pass.js';
+import { forwardPass } from '../../src/engine/layer-pass.js';
+import { createPassState, layOut } from '../../src/engine/pass-state.js';
 import type { Handled } from '../../src/runtime/workers.js';
 
 /** Logits [tokens, vocabulary] of a folder's reference input: the layer pass in this thread, with weights of any reader. */

@@ -9,13 +9,12 @@ import type { SharedSums } from '../../src/engine/jobs.js';
 import {
   assignExperts,
   combineExperts,
-  createPassState,
   embedTokens,
-  layOut,
   readRows,
   runLayerBlocks,
   runRoutedExperts,
 } from '../../src/engine/layer-pass.js';
+import { createPassState, layOut } from '../../src/engine/pass-state.js';
 import { startModelLanes } from '../../src/engine/lanes.js';
 import { wantedTaps } from '../../src/engine/quantize-layer.js';
 import type { Sequence } from '../../src/mix/sequence.js';
