@@ -34,6 +34,8 @@ const MOST_SLICES = Math.floor(CHARACTERS_READ / LEAST_SLICE);
 /** A message speaks for itself from so many characters on, and when its language is this clear; of a long conversation some do. */
 const OWN_CHARACTERS = 400;
 const OWN_CHARACTERS_READ = 800;
+/** So many characters clear a message of the suspicion: most are in the language of their sample, and that is soon seen. */
+const OWN_CHARACTERS_GLANCED_AT = 240;
 const OWN_MARGIN = 0.05;
 const MOST_OWN = 12;
 const SPOKEN: readonly Channel[] = ['user', 'assistant', 'text'];
@@ -68,6 +70,7 @@ function foreignMessages(passages: readonly Passage[], language: string): Foreig
   if (language === 'und' || spoken.length < 2) return [];
   const own = spoken.filter(({ text }) => text.length >= OWN_CHARACTERS);
   return evenly(own, MOST_OWN).flatMap(({ message, text }) => {
+    if (agrees(language, identifyProse(lettersOf(middleOf(text, OWN_CHARACTERS_GLANCED_AT))))) return [];
     const found = identifyProse(lettersOf(middleOf(text, OWN_CHARACTERS_READ)));
     const isForeign = found.language !== 'und' && found.margin >= OWN_MARGIN && !agrees(language, found);
     return isForeign ? [{ message, language: found.language }] : [];

@@ -61,7 +61,7 @@ function keystrokesOf(commands: string): TerminusCommand[] {
 function parseJson(content: string): TerminusResponse | null {
   const start = content.indexOf('{');
   const end = content.lastIndexOf('}');
-  if (start < 0 || end < start) return null;
+  if (start < 0 || end < start || !content.includes('"commands"')) return null;
   let value: unknown;
   try {
     value = JSON.parse(content.slice(start, end + 1));
