@@ -15,10 +15,23 @@ import { render } from '../../src/text/render.js';
 import { specialTokensPattern } from '../../src/text/spans.js';
 import { compileTemplate } from '../../src/text/template-engine.js';
 import { templateVocabulary } from '../../src/text/template-messages.js';
+import { mutateGguf, readGguf } from './gguf.js';
 import { mutate } from './mutate.js';
+import { CHECKPOINTS, readDamagedCheckpoint } from './safetensors.js';
 
-/** What reads an input: files of rows by their storage, cards and recipes, chat templates. */
-export const KINDS = ['parquet', 'arrow', 'json', 'jsonl', 'gzip', 'zstd', 'yaml', 'template'] as const;
+/** What reads an input: checkpoints, imatrix files, files of rows by their storage, cards and recipes, chat templates. */
+export const KINDS = [
+  'safetensors',
+  'gguf',
+  'parquet',
+  'arrow',
+  'json',
+  'jsonl',
+  'gzip',
+  'zstd',
+  'yaml',
+  'template',
+] as const;
 export type Kind = (typeof KINDS)[number];
 
 interface Specimen {
@@ -58,7 +71,7 @@ const CALIBRATION_SET = `calibration_set:
 
 const here = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
-/** Every storage format's golden file, every golden row of every schema, cards, recipes and chat templates. */
+/** Checkpoints, an imatrix, every storage format's golden file, every golden row of every schema, cards, recipes, templates. */
 export function loadSpecimens(): Specimen[] {
   const storage = here('test/data/storage');
   const schemas = here('test/data/schemas');
@@ -81,6 +94,9 @@ export function loadSpecimens(): Specimen[] {
     }),
   );
   return [
+    // Their folders are in CHECKPOINTS.
+    ...Object.keys(CHECKPOINTS).map((name) => text('safetensors', name, '')),
+    file('gguf', here('test/coverage/fixtures/imatrix.gguf')),
     ...files,
     text('jsonl', 'schemas.jsonl', rows.join('\n')),
     text('yaml', 'README.md', CARD),
@@ -109,6 +125,9 @@ function kindOf(name: string): Kind | null {
   return name.endsWith('.json') ? 'json' : null;
 }
 
+/** Part of the error when a process writes where `--allow-fs-write` does not allow it. */
+const DENIED = 'Access to this API has been restricted';
+
 export interface Outcome {
   readonly name: string;
   readonly rows: number;
@@ -119,28 +138,32 @@ export interface Outcome {
 /**
  * Damages the specimen that the iteration names and reads the result to its end, through the schemas.
  *
- * @throws whatever is not an InputError: a fault
+ * @param folder an empty one, for the kinds that are read from files; it is empty again afterwards
+ * @throws whatever is not an InputError, or wraps a refusal of the process's permissions: a fault
  */
 export async function readDamaged(
   all: readonly Specimen[],
   seed: number,
   iteration: number,
   kind: Kind,
+  folder: string,
 ): Promise<Outcome> {
   const specimens = all.filter((specimen) => specimen.kind === kind);
   const random = createRandom(seed, String(iteration));
   const { name, bytes } = pick(specimens, random);
-  const damaged = mutate(bytes, pick(specimens, random).bytes, random, isText(kind) && random.below(2) === 0);
   const outcome = { name, rows: 0, refused: false };
   const attempt = async (read: () => unknown) => {
     try {
       await read();
     } catch (error) {
-      if (!(error instanceof InputError)) throw error;
+      if (!(error instanceof InputError) || `${error.message} ${String(error.cause)}`.includes(DENIED)) throw error;
       outcome.refused = true;
     }
   };
   await attempt(async () => {
+    if (kind === 'safetensors') return readDamagedCheckpoint(name, folder, random);
+    if (kind === 'gguf') return readGguf(mutateGguf(bytes, random), folder);
+    const damaged = mutate(bytes, pick(specimens, random).bytes, random, isText(kind) && random.below(2) === 0);
     if (kind === 'yaml') await readYaml(name, new TextDecoder().decode(damaged));
     else if (kind === 'template') renderAll(new TextDecoder().decode(damaged));
     else {

@@ -1,9 +1,10 @@
 /**
- * Damages inputs of every kind (Parquet, Arrow, JSON, JSON Lines, gzip, zstd, cards and recipes, chat templates) and reads
- * them. A fault is anything but a result or an InputError: another exception, a process that dies, half a minute on one
- * input, or more memory than MAX_MEMORY.
+ * Damages inputs of every kind (safetensors, GGUF, Parquet, Arrow, JSON, JSON Lines, gzip, zstd, cards and recipes, chat
+ * templates) and reads them. A fault is anything but a result or an InputError: another exception, a process that dies, a
+ * second of processor time for one input, a process that takes more than MAX_MEMORY, or a write outside its own folder,
+ * which Node's permission model refuses.
  *
- *     npx tsx bench/fuzz-data.ts [inputs of each kind=100000] [seed=1] [kind…]
+ *     npx tsx bench/fuzz.ts [inputs of each kind=100000] [seed=1] [kind…]
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -12,10 +13,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { KINDS, type Kind } from './fuzz/target.js';
 
-/** The slowest input takes about a second; the rest is for a busy machine. */
+/** When to end a process that will not return by itself, by the clock: long, because the machine may be busy. */
 const HANG_MILLISECONDS = 30_000;
 const MAX_MEMORY = 1536 << 20;
-const BATCH = 2_500;
+const BATCH = 10_000;
 
 interface Report {
   readonly faults: readonly { readonly iteration: number; readonly error: string }[];
@@ -27,40 +28,57 @@ interface Report {
 const [inputs = 100_000, seed = 1] = process.argv.slice(2, 4).map(Number);
 const asked = process.argv.slice(4);
 const folder = mkdtempSync(join(tmpdir(), 'evenkeel-fuzz-'));
+/** Files can be read everywhere and written in the folder alone; tsx needs the rest. */
+const CONFINED = [
+  '--max-old-space-size=1024',
+  '--no-warnings',
+  '--experimental-permission',
+  '--allow-fs-read=*',
+  `--allow-fs-write=${folder}/`,
+  '--allow-child-process',
+  '--allow-worker',
+  '--allow-addons',
+];
 const child = fileURLToPath(new URL('fuzz/child.ts', import.meta.url));
-const totals: Record<string, { inputs: number; refused: number }> = {};
 const faults: string[] = [];
 const fault = (text: string): void => {
   faults.push(text);
   console.error(text);
 };
-let peak = 0;
-let slowest = { iteration: 0, milliseconds: 0 };
+interface Total {
+  inputs: number;
+  refused: number;
+  slowest: Report['slowest'];
+  peak: number;
+}
 
+console.log('| reader | inputs | refused | faults | slowest, ms of processor | peak MiB |\n|---|--:|--:|--:|--:|--:|');
 for (const kind of KINDS.filter((each) => asked.length === 0 || asked.includes(each))) {
+  const before = faults.length;
+  const total: Total = { inputs: 0, refused: 0, slowest: { iteration: 0, milliseconds: 0 }, peak: 0 };
   for (let from = 0; from < inputs; from += BATCH) {
     let start = from;
     const to = Math.min(from + BATCH, inputs);
-    while (start < to) start = await runBatch(kind, start, to);
+    while (start < to) start = await runBatch(kind, start, to, total);
   }
-  console.error(`${kind}: ${inputs} inputs; ${faults.length} faults so far, peak ${Math.round(peak / 2 ** 20)} MiB`);
+  const { slowest, peak } = total;
+  const cells = [kind, total.inputs, total.refused, faults.length - before, slowest.milliseconds, mebibytes(peak)];
+  console.log(`| ${cells.join(' | ')} |`);
 }
 rmSync(folder, { recursive: true });
-console.log(
-  JSON.stringify({ inputs, seed, faults: faults.length, peakMiB: Math.round(peak / 2 ** 20), slowest, totals }),
-);
 process.exitCode = faults.length === 0 ? 0 : 1;
 
 /** Runs inputs in a process of their own; returns where to go on, after an input that hung or killed it. */
-async function runBatch(kind: Kind, from: number, to: number): Promise<number> {
+async function runBatch(kind: Kind, from: number, to: number, total: Total): Promise<number> {
   const progress = join(folder, 'progress');
   const report = join(folder, 'report');
   rmSync(report, { force: true });
   rmSync(progress, { force: true });
   const process_ = spawn(
     process.execPath,
-    ['--max-old-space-size=1024', '--import', 'tsx', child, ...[seed, from, to].map(String), progress, report, kind],
-    { stdio: ['ignore', 'inherit', 'pipe'] },
+    [...CONFINED, '--import', 'tsx', child, ...[seed, from, to].map(String), progress, report, kind],
+    // What tsx keeps of its own goes into the folder, too.
+    { stdio: ['ignore', 'inherit', 'pipe'], env: { ...process.env, TMPDIR: folder } },
   );
   let last = '';
   let since = performance.now();
@@ -82,20 +100,23 @@ async function runBatch(kind: Kind, from: number, to: number): Promise<number> {
     fault(`${kind} ${at}: ${verdict || `the process dies (${code}): ${errors}`}`);
     return at + 1;
   }
-  merge(kind, JSON.parse(readFileSync(report, 'utf8')));
+  merge(kind, JSON.parse(readFileSync(report, 'utf8')), total);
   return to;
 }
 
-function merge(kind: Kind, found: Report): void {
+function merge(kind: Kind, found: Report, total: Total): void {
   for (const { iteration, error } of found.faults) fault(`${kind} ${iteration}: ${error}`);
-  if (found.peak > MAX_MEMORY) fault(`some input takes ${Math.round(found.peak / 2 ** 20)} MiB`);
-  for (const [name, count] of Object.entries(found.names)) {
-    const total = (totals[name] ??= { inputs: 0, refused: 0 });
+  if (found.peak > MAX_MEMORY) fault(`${kind}: some input takes ${mebibytes(found.peak)} MiB`);
+  for (const count of Object.values(found.names)) {
     total.inputs += count.inputs;
     total.refused += count.refused;
   }
-  peak = Math.max(peak, found.peak);
-  if (found.slowest.milliseconds > slowest.milliseconds) slowest = found.slowest;
+  total.peak = Math.max(total.peak, found.peak);
+  if (found.slowest.milliseconds > total.slowest.milliseconds) total.slowest = found.slowest;
+}
+
+function mebibytes(bytes: number): number {
+  return Math.round(bytes / 2 ** 20);
 }
 
 function currentInput(progress: string): string {
