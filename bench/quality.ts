@@ -2,13 +2,15 @@
  * What each part of the quantizer is worth on the shipped model: held-out KL per variant, over seeds.
  *
  *     npm run bench:quality -- [--seeds 5] [--tokens 49152] [--only NAME,…]
+ *     npx tsx bench/quality.ts --seed 3 [--only NAME,…] > FILE    a part of it, as lines of JSON
+ *     npx tsx bench/quality.ts --merge FILE…                      the table of such parts
  *
  * Each seed splits the rows of the dialogue, tool and prose sets in two halves of their own: one calibrates, the other is
  * held out, so that the text measured on is of the same kind and never seen. Prints a Markdown table. Seeds run side by
  * side in processes of two lanes each, as many as the machine has pairs of cores.
  */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -27,14 +29,18 @@ import { defaultQuantize } from '../src/recipe/quantize.js';
 import type { QuantizeRecipe } from '../src/recipe/recipe.js';
 import { loadChatTemplate } from '../src/text/chat-template.js';
 import { loadTokenizer } from '../src/text/load-tokenizer.js';
+import { parseResults, qualityTable, type Result } from './quality-table.js';
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     seeds: { type: 'string', default: '5' },
     tokens: { type: 'string', default: '49152' },
     only: { type: 'string' },
     /** Runs this seed alone and prints its results as lines of JSON. */
     seed: { type: 'string' },
+    /** Reads what runs with `--seed` printed and prints the table. */
+    merge: { type: 'boolean', default: false },
   },
 });
 const MODEL = 'test/models/polyglot-moe-18m';
@@ -61,17 +67,13 @@ const VARIANTS: Readonly<Record<string, Partial<QuantizeRecipe>>> = {
   'asymmetric, drift not followed': { followDrift: false, scheme: asymmetric },
   'asymmetric, default': { scheme: asymmetric },
 };
-interface Result {
-  readonly name: string;
-  readonly kl: number;
-  /** Languages with more KL than plain rounding leaves, of how many. */
-  readonly worse: number;
-  readonly languages: number;
-  readonly seconds: number;
-}
+const DEFAULTS = { symmetric: '+ drift followed (the default)', asymmetric: 'asymmetric, default' };
 
-if (values.seed === undefined) {
-  process.stdout.write(`${table(await allSeeds(Number(values.seeds)))}\n`);
+if (values.merge || values.seed === undefined) {
+  const results = values.merge
+    ? positionals.flatMap((path) => parseResults(readFileSync(path, 'utf8')))
+    : await allSeeds(Number(values.seeds));
+  process.stdout.write(`${qualityTable(results, DEFAULTS)}\n`);
   process.exit(0);
 }
 
@@ -91,10 +93,7 @@ async function allSeeds(seeds: number): Promise<Result[]> {
       ];
       const command = ['--import', 'tsx', fileURLToPath(import.meta.url), ...own];
       const { stdout } = await run(process.execPath, command, { maxBuffer: 2 ** 24 });
-      results[seed] = stdout
-        .trim()
-        .split('\n')
-        .map((line) => JSON.parse(line) as Result);
+      results[seed] = parseResults(stdout);
       process.stderr.write(`seed ${seed} is done\n`);
     }
   };
@@ -150,7 +149,6 @@ async function measure(seed: number): Promise<void> {
     if (only !== undefined && !only.some((part) => name.includes(part))) continue;
     const settings = quantizeSettings({ ...defaultQuantize(), ...changes }, checkpoint);
     const output = join(folder, 'checkpoint');
-    const started = performance.now();
     for await (const _ of runQuantization({
       model: MODEL,
       sequences: calibration,
@@ -160,8 +158,8 @@ async function measure(seed: number): Promise<void> {
       existing: 'replace',
       lanes: LANES,
     }));
-    const seconds = (performance.now() - started) / 1000;
     const { symmetric } = settings.scheme;
+    const run = { seed, symmetric, tokens: Number(values.tokens) };
     const contenders = [
       { kind: 'folder', name, directory: output } as const,
       ...(baselines.has(symmetric) ? [] : [{ kind: 'round-to-nearest', name: 'rounded', settings } as const]),
@@ -172,40 +170,16 @@ async function measure(seed: number): Promise<void> {
       if (event.kind !== 'compared') continue;
       if (event.contender === 'rounded') {
         baselines.set(symmetric, event.evaluation.groups);
-        record(symmetric ? 'round to nearest' : 'round to nearest, asymmetric', event.evaluation.mean.kl, 0, 0, 0);
+        const rounding = symmetric ? 'round to nearest' : 'round to nearest, asymmetric';
+        record({ ...run, name: rounding, kl: event.evaluation.mean.kl, worse: 0, languages: 0 });
       } else [groups, kl] = [event.evaluation.groups, event.evaluation.mean.kl];
     }
     const rounded = baselines.get(symmetric)!;
     const worse = Object.entries(groups).filter(([language, group]) => group.kl > rounded[language]!.kl).length;
-    record(name, kl, worse, Object.keys(groups).length, seconds);
+    record({ ...run, name, kl, worse, languages: Object.keys(groups).length });
   }
 }
 
-function record(name: string, kl: number, worse: number, languages: number, seconds: number): void {
-  process.stdout.write(`${JSON.stringify({ name, kl, worse, languages, seconds } satisfies Result)}\n`);
-}
-
-function table(results: readonly Result[]): string {
-  const byName = new Map<string, Result[]>();
-  for (const result of results) byName.set(result.name, [...(byName.get(result.name) ?? []), result]);
-  const rows = [...byName].map(([name, runs]) => {
-    const mean = runs.reduce((sum, { kl }) => sum + kl, 0) / runs.length;
-    const deviation = Math.sqrt(runs.reduce((sum, { kl }) => sum + (kl - mean) ** 2, 0) / Math.max(1, runs.length - 1));
-    const margin = runs.length < 2 ? NaN : (tQuantile(runs.length - 1) * deviation) / Math.sqrt(runs.length);
-    const worse = runs.reduce((sum, run) => sum + run.worse, 0);
-    const languages = runs.reduce((sum, run) => sum + run.languages, 0);
-    const judged = languages === 0 ? '' : `${worse} of ${languages}`;
-    return `| ${name} | ${(1000 * mean).toFixed(1)} | ±${(1000 * margin).toFixed(1)} | ${judged} |`;
-  });
-  const seeds = Math.max(...[...byName.values()].map((runs) => runs.length));
-  return [
-    `| variant | KL ×10⁻³ nats/token, mean of ${seeds} seeds | 95 % | languages worse than rounding |`,
-    '|---|--:|--:|--:|',
-    ...rows,
-  ].join('\n');
-}
-
-/** Two-sided 95 % quantile of Student's t. */
-function tQuantile(degrees: number): number {
-  return [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262][degrees - 1] ?? 1.96;
+function record(result: Result): void {
+  process.stdout.write(`${JSON.stringify(result)}\n`);
 }
