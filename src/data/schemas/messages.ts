@@ -1,30 +1,10 @@
 import { isRecord, type RowValue } from '../row.js';
 import type { Message } from '../sample.js';
-import { findList, requireList } from './find-list.js';
-import { createMessage, OPENAI_ROLES, readMessage } from './message.js';
+import { findConversation, findUnanswered, requireConversation } from './conversation-column.js';
+import { createMessage, readMessage } from './message.js';
 import type { RowContext, Schema, SchemaResult } from './schema.js';
 import { decodeJson, isAbsent, wrong, type Path } from './shape.js';
 import { readTools } from './tools.js';
-
-/** Columns that usually hold the messages; others are found by what they hold. */
-const USUAL_COLUMNS = [
-  'messages',
-  'conversations',
-  'conversation',
-  'dialogue',
-  'chat',
-  'trajectory',
-  'history',
-  'chosen',
-];
-
-function isMessage(item: RowValue): boolean {
-  return (
-    typeof item['role'] === 'string' &&
-    OPENAI_ROLES.has(item['role']) &&
-    ['content', 'tool_calls', 'reasoning_content'].some((key) => key in item)
-  );
-}
 
 /**
  * OpenAI's chat messages: `messages[{role, content, tool_calls, tool_call_id, name}]` with `tools`, whether as structs or
@@ -32,10 +12,10 @@ function isMessage(item: RowValue): boolean {
  */
 export const messagesSchema: Schema = {
   name: 'messages',
-  matches: (context) => findList(context, USUAL_COLUMNS, isMessage) !== null,
-  columns: (context) => [columnOf(context), ...(context.columns ?? []), ...SIDE_COLUMNS],
+  matches: (context) => findConversation(context) !== null && findUnanswered(context) === null,
+  columns: (context) => [requireConversation(context).column, ...(context.columns ?? []), ...SIDE_COLUMNS],
   normalize(context): SchemaResult {
-    const { column, items } = requireList(context, USUAL_COLUMNS, isMessage, 'a list of messages');
+    const { column, items } = requireConversation(context);
     const messages = items.map((item, index) => {
       const path = [column, index];
       return isRecord(item) ? readMessage(item, path, context.columnar) : wrong(path, 'a message', item);
@@ -54,10 +34,6 @@ function systemRow({ row, columns }: RowContext): RowValue {
 
 /** Columns beside the conversation that belong to it. */
 export const SIDE_COLUMNS = ['tools', 'system', 'system_prompt', 'functions'];
-
-function columnOf(context: RowContext): string {
-  return requireList(context, USUAL_COLUMNS, isMessage, 'a list of messages').column;
-}
 
 export function toolsOf(context: RowContext) {
   const { row, columnar } = context;

@@ -1,6 +1,7 @@
 import { isRecord, type RowValue } from '../row.js';
 import type { Message, Role } from '../sample.js';
 import { readContent } from './content.js';
+import { findUnanswered } from './conversation-column.js';
 import { findList, requireList } from './find-list.js';
 import { createMessage, readRole } from './message.js';
 import { SIDE_COLUMNS, toolsOf, withSystem } from './messages.js';
@@ -54,7 +55,7 @@ function isTurn(item: RowValue): boolean {
  */
 export const sharegptSchema: Schema = {
   name: 'sharegpt',
-  matches: (context) => findList(context, USUAL_COLUMNS, isTurn) !== null,
+  matches: (context) => findList(context, USUAL_COLUMNS, isTurn) !== null && findUnanswered(context) === null,
   columns: (context) => [requireList(context, USUAL_COLUMNS, isTurn, 'a list of turns').column, ...SIDE_COLUMNS],
   normalize(context) {
     const { column, items } = requireList(context, USUAL_COLUMNS, isTurn, 'a list of turns');
