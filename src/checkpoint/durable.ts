@@ -1,5 +1,6 @@
-import { mkdir, open, rename, statfs, type FileHandle } from 'node:fs/promises';
+import { open, rename, statfs, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { makeFolder } from '../make-folder.js';
 import { InputError } from '../errors.js';
 import { codeOf, messageOf } from './system-error.js';
 
@@ -68,7 +69,7 @@ export async function copyFileDurably(from: string, to: string): Promise<void> {
 
 async function putInPlace(path: string, fill: (handle: FileHandle) => Promise<void>): Promise<void> {
   await writing(path, async () => {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     const partial = path + PARTIAL_SUFFIX;
     const handle = await open(partial, 'w');
     try {

@@ -1,7 +1,8 @@
 import { createHash, type Hash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '../make-folder.js';
 import { InputError } from '../errors.js';
 import { assertFreeSpace, PARTIAL_SUFFIX, syncFolder, writeFileDurably, writeFully, writing } from './durable.js';
 import type { TensorEntry } from './encode.js';
@@ -72,7 +73,7 @@ interface OpenShard {
 export async function createCheckpointWriter(directory: string, options: WriterOptions): Promise<CheckpointWriter> {
   const shards = layOutShards(options.entries, options.maxShardBytes);
   const places = placeTensors(shards, options.entries.length);
-  await writing(directory, () => mkdir(directory, { recursive: true }));
+  await writing(directory, () => makeFolder(directory));
   const unlock = await lockFolder(directory);
   try {
     const { journal, written } = await prepare(directory, options, shards);

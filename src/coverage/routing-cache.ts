@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir } from 'node:fs/promises';
+import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '../make-folder.js';
 import { allocateSparse, type SparseCounts } from '../mix/balance-counts.js';
 import { writeFileAtomically } from '../mix/atomic-file.js';
 import {
@@ -40,7 +41,7 @@ const EXTENSION = '.routing';
 /** @param model from `fingerprintModel` */
 export async function openRoutingCache(directory: string, model: string): Promise<RoutingCache> {
   const folder = join(directory, model);
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const known = new Map<string, CachedRouting>();
   const damaged: string[] = [];
   const index = async (path: string): Promise<void> => {

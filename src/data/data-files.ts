@@ -91,11 +91,16 @@ function filesByName(available: readonly string[], query: DataFilesQuery): strin
   const numbered = files.filter((path) => shardSplit(path) !== null);
   const bySplit = new Map<string, string[]>();
   for (const path of numbered.length > 0 ? numbered : files) {
-    const split = shardSplit(path) ?? wordSplit(path) ?? 'train';
+    const split = splitByName(path);
     bySplit.set(split, [...(bySplit.get(split) ?? []), path]);
   }
   if (bySplit.size === 0) throw new InputError(`Cannot read dataset "${query.dataset}": it has no data files`);
   return (bySplit.get(chooseSplit([...bySplit.keys()], query.split, query.dataset)) ?? []).sort(byName);
+}
+
+/** The split that a file's name says; `train` where it says none. */
+export function splitByName(path: string): string {
+  return shardSplit(path) ?? wordSplit(path) ?? 'train';
 }
 
 /** `train` of `data/train-00000-of-00002.parquet`. */

@@ -1,8 +1,11 @@
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { InputError } from '../errors.js';
 
 /**
  * Writes a file so that it is there whole or not at all: to a temporary name beside it, through to the disk, then renamed.
+ *
+ * @throws InputError with the system's reason: a full disk, no permission
  */
 export async function writeFileAtomically(path: string, content: string | Uint8Array): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.partial`);
@@ -16,7 +19,8 @@ export async function writeFileAtomically(path: string, content: string | Uint8A
     }
     await rename(temporary, path);
   } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
+    await rm(temporary, { force: true }).catch(() => {});
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new InputError(`write file '${path}': ${reason}`, { cause: error });
   }
 }

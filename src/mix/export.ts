@@ -1,5 +1,6 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '../make-folder.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 import { toArrowFiles } from './arrow.js';
 import { writeFileAtomically } from './atomic-file.js';
@@ -29,14 +30,14 @@ export async function exportMix(
   sequences: readonly Sequence[],
   tokenizer: Pick<Tokenizer, 'decode'>,
 ): Promise<Exported> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   if (kind === 'llm-compressor') return exportArrow(join(folder, 'llm-compressor'), sequences);
   if (kind === 'gptqmodel') return exportLines(join(folder, 'gptqmodel.jsonl'), sequences);
   return exportText(join(folder, 'imatrix.txt'), sequences, tokenizer);
 }
 
 async function exportArrow(path: string, sequences: readonly Sequence[]): Promise<Exported> {
-  await mkdir(path, { recursive: true });
+  await makeFolder(path);
   // load_from_disk begins with state.json: without it a folder does not look finished.
   await rm(join(path, 'state.json'), { force: true });
   for (const { name, content } of await toArrowFiles(modelInputColumns(sequences))) {

@@ -1,5 +1,6 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '../make-folder.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 import { toArrowFiles } from './arrow.js';
 import { writeFileAtomically } from './atomic-file.js';
@@ -21,7 +22,7 @@ export async function writeMix(
   mix: Mix & { readonly manifest: MixManifest; readonly remarks?: readonly RowRemark[] },
   tokenizer: Pick<Tokenizer, 'decode'>,
 ): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   await rm(join(folder, MANIFEST_FILE), { force: true });
   const columns = mixColumns(mix.sequences, tokenizer);
   await writeFileAtomically(join(folder, PARQUET_FILE), toParquet(columns));

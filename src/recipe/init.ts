@@ -1,9 +1,9 @@
-import { basename } from 'node:path';
-
 /** What a recipe for a model is fitted to; `inspect` knows it all. */
 export interface InitFacts {
   /** As the recipe will name it: a folder relative to the recipe, or a Hub id. */
   readonly model: string;
+  /** Where the checkpoint goes, relative to the recipe. */
+  readonly output: string;
   readonly architecture: string;
   readonly layers: number;
   /** Routed experts per layer, and how many a token goes to; 0 for a dense model. */
@@ -38,7 +38,6 @@ export function initialRecipe(facts: InitFacts): string {
   const kind = moe
     ? `${facts.layers} layers, ${facts.experts} experts, top-${facts.topK}`
     : `${facts.layers} layers, dense`;
-  const name = basename(facts.model).toLowerCase();
   return `# ${facts.architecture}: ${kind}.
 # Every key but model, mix.sources and output may be left out; the values below are the defaults unless said otherwise.
 evenkeel: 1
@@ -78,7 +77,7 @@ quantize:
   ignore: [lm_head]            # besides what the architecture always keeps
   format: compressed-tensors   # compressed-tensors | autoawq
 
-output: ${quote(`./out/${name}-w4a16`)}
+output: ${quote(facts.output)}
 `;
 }
 

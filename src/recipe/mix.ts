@@ -19,6 +19,14 @@ export function resolveMix(
   const sources = raw.sources.map((source, index) =>
     resolveSource(source, folder, document, [...at, 'sources', index]),
   );
+  if (raw.sources.every(({ weight }) => weight === 0)) {
+    const location = document.locate([...at, 'sources', 0, 'weight']);
+    throw new InputError('Cannot draw a mix: every source has weight 0', { location });
+  }
+  for (const [index, list] of raw.clean.contamination.lists.entries()) {
+    const key = [...at, 'clean', 'contamination', 'lists', index];
+    existing(list, folder, 'contamination list', document.locate(key));
+  }
   const templateArguments = raw.template_arguments;
   return {
     seed: raw.seed,

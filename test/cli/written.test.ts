@@ -22,6 +22,7 @@ it('a file where a folder is wanted is bad input, before the work and when writi
   const file = join(folder, 'file');
   writeFileSync(file, 'mine');
   expect(() => assertFolder(file)).toThrow(`write to '${file}': wanted a folder, got a file`);
+  expect(() => assertFolder(join(file, 'in', 'it'))).toThrow(`wanted a folder, got a file '${file}'`);
   for (const path of [folder, join(folder, 'new')]) expect(() => assertFolder(path)).not.toThrow();
   await expect(writeReport(join(file, 'coverage.json'), '{}')).rejects.toThrow(InputError);
 });

@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -146,6 +147,41 @@ describe('readSource()', () => {
     await expect(read({ dataset: 'set', split: 'dev' })).rejects.toThrow('no split "dev"; it has test, train');
     await expect(read({ dataset: 'no/such/thing' })).rejects.toThrow('no file or folder');
   });
+
+  it('refuses a split or subset that a file or a saved dataset does not have', async () => {
+    write('one.jsonl', [{ text: 'a' }]);
+    write('my-test.jsonl', [{ text: 'b' }]);
+    expect(await read({ dataset: 'one.jsonl', split: 'train' })).toHaveLength(1);
+    for (const split of ['train', 'test']) expect(await read({ dataset: 'my-test.jsonl', split })).toHaveLength(1);
+    await expect(read({ dataset: 'one.jsonl', split: 'test' })).rejects.toThrow('no split "test"; it has train');
+    await expect(read({ dataset: 'one.jsonl', subset: 'el' })).rejects.toThrow(
+      'Cannot read dataset "one.jsonl": wanted its subset "el", but a file has none',
+    );
+    const saved = join(storage, 'saved');
+    expect(await read({ dataset: saved, split: 'train', samples: 1 })).toHaveLength(1);
+    await expect(read({ dataset: saved, split: 'test' })).rejects.toThrow('no split "test"; it has train');
+    await expect(read({ dataset: saved, subset: 'el' })).rejects.toThrow('but a saved dataset has none');
+  });
+
+  it('walks through links in a folder, but not round in circles', async () => {
+    write('linked/data/rows.jsonl', [{ text: 'a' }]);
+    write('elsewhere/more.jsonl', [{ text: 'b' }]);
+    symlinkSync('..', join(folder, 'linked', 'data', 'up'));
+    symlinkSync('../elsewhere', join(folder, 'linked', 'also'));
+    symlinkSync('nowhere', join(folder, 'linked', 'broken.jsonl'));
+    expect((await read({ dataset: 'linked' })).map(textOf)).toEqual(['b', 'a']);
+  });
+
+  it.skipIf(process.platform === 'win32')(
+    'refuses a pipe, which would hold it for ever',
+    { timeout: 5000 },
+    async () => {
+      execFileSync('mkfifo', [join(folder, 'pipe.jsonl')]);
+      await expect(read({ dataset: 'pipe.jsonl' })).rejects.toThrow(
+        'Cannot read dataset "pipe.jsonl": wanted a file or folder, got a named pipe',
+      );
+    },
+  );
 
   it('takes ready input_ids as they are', async () => {
     const dataset = write('ids.jsonl', [{ input_ids: [5, 6, 7], language: 'de' }]);

@@ -4,6 +4,7 @@ import { parseRecipe } from '../../src/recipe/load.js';
 
 const facts: InitFacts = {
   model: '../models/polyglot: moe',
+  output: '../out: all/moe',
   architecture: 'Qwen3MoeForCausalLM',
   layers: 4,
   experts: 32,
@@ -17,6 +18,7 @@ describe('initialRecipe()', () => {
   it('gives a recipe that parses, fitted to the model', async () => {
     const recipe = await parseRecipe(initialRecipe(facts), '/r/recipe.yaml');
     expect(recipe.model).toEqual({ kind: 'folder', path: '/models/polyglot: moe' });
+    expect(recipe.output).toBe('/out: all/moe');
     expect(recipe.mix).toMatchObject({
       sequenceLength: 1024,
       tokens: 153_600,

@@ -89,6 +89,16 @@ describe('parseRecipe()', () => {
     );
   });
 
+  it('places weights that leave nothing to draw, and contamination lists that are not there', async () => {
+    await expect(
+      parseRecipe(minimal.replace('multilingual-dialogues', 'multilingual-dialogues\n      weight: 0'), file),
+    ).rejects.toThrow('/recipes/a.yaml:5:15: Cannot draw a mix: every source has weight 0');
+    const text = minimal.replace('  sources:', '  clean: {contamination: {lists: [./nope.jsonl]}}\n  sources:');
+    await expect(parseRecipe(text, file)).rejects.toThrow(
+      '/recipes/a.yaml:3:35: Cannot find the contamination list "./nope.jsonl": there is no such file',
+    );
+  });
+
   it('measures nothing where evaluate is null', async () => {
     const text = `${minimal}evaluate: {sources: [{dataset: "builtin:languages"}]}\n`;
     expect((await parseRecipe(text, file)).evaluate).not.toBeNull();

@@ -9,16 +9,16 @@ output: ./o
 mix:
   template_arguments: {preserve_thinking: true}
   sources: [{dataset: 'builtin:languages'}]
-  clean: {secrets: report, contamination: {lists: [bench.jsonl], ngram: 10}}
+  clean: {secrets: report, contamination: {lists: [plan.test.ts], ngram: 10}}
 `;
-    const { mix } = await parseRecipe(text, '/r/a.yaml');
+    const { mix } = await parseRecipe(text, `${import.meta.dirname}/a.yaml`);
     const plan = preparePlan(mix, '/r/m', 100);
     expect(structuredClone(plan)).toEqual(plan);
     expect(plan).toMatchObject({
       tokenizer: '/r/m',
       templateArguments: { preserve_thinking: true },
       clean: { secrets: 'report', contamination: 'drop', nearDuplicates: 'drop' },
-      contamination: { lists: ['/r/bench.jsonl'], ngram: 10 },
+      contamination: { lists: [import.meta.filename], ngram: 10 },
     });
   });
 

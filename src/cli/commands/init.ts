@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { dirname, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { Command } from 'commander';
 import { chooseTargets } from '../../awq/targets.js';
 import { openCheckpoint } from '../../checkpoint/open.js';
@@ -37,9 +37,11 @@ export function initCommand(): Command {
         fallbacks.size * 2 > quantized.size
           ? Math.min(...[...quantized.values()].map(({ groupSize }) => Number(groupSize)))
           : 128;
-      const path = relative(dirname(resolve(options.output)), resolve(folder));
+      const place = dirname(resolve(options.output));
+      const path = relative(place, resolve(folder));
       const recipe = initialRecipe({
-        model: path.startsWith('.') ? path : `./${path}`,
+        model: dotted(path),
+        output: outputBeside(place, `${basename(resolve(folder)).toLowerCase()}-w4a16`),
         architecture: plan.architecture,
         layers: plan.layers.length,
         experts: moes[0]?.experts.length ?? 0,
@@ -53,4 +55,15 @@ export function initCommand(): Command {
       await writeReport(options.output, recipe);
       print(`Wrote ${options.output}; next: evenkeel quantize ${options.output}`);
     });
+}
+
+/** The working folder's `out`, as a recipe in `place` writes it; of a recipe that lies elsewhere, an `out` beside it. */
+function outputBeside(place: string, name: string): string {
+  const isBelow = !relative(resolve('.'), place).startsWith('..');
+  return dotted(isBelow ? relative(place, resolve('out', name)) : join('out', name));
+}
+
+/** A relative path that no reader takes for a Hub id. */
+function dotted(path: string): string {
+  return path.startsWith('.') ? path : `./${path}`;
 }

@@ -1,5 +1,6 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { makeFolder } from '../../make-folder.js';
 import { InputError } from '../../errors.js';
 import type { Repository } from './repository.js';
 
@@ -36,7 +37,7 @@ export async function writeRef(repository: Place & Pick<Repository, 'revision'>,
   if (repository.revision === sha) return;
   const path = refPath(repository, repository.revision);
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     await writeFile(`${path}.${process.pid}.partial`, sha);
     await rename(`${path}.${process.pid}.partial`, path);
   } catch (error) {

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, open, readdir, rename, rm, stat, symlink } from 'node:fs/promises';
+import { copyFile, open, readdir, rename, rm, stat, symlink } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { makeFolder } from '../../make-folder.js';
 import { InputError } from '../../errors.js';
 import { fileBytes } from '../byte-source.js';
 import { blobPath, snapshotPath } from './cache.js';
@@ -41,7 +42,7 @@ export async function downloadFile(
   }
   const blob = blobPath(repository, file.oid);
   if ((await sizeOf(blob)) !== file.size) {
-    await mkdir(dirname(blob), { recursive: true });
+    await makeFolder(dirname(blob));
     const partial = await adoptPartial(blob);
     await fill(repository, file, partial, options);
     await rename(partial, blob);
@@ -173,7 +174,7 @@ async function hashOf(path: string, file: RepositoryFile): Promise<string> {
 }
 
 async function linkBlob(blob: string, link: string): Promise<void> {
-  await mkdir(dirname(link), { recursive: true });
+  await makeFolder(dirname(link));
   const temporary = `${link}.${process.pid}.partial`;
   await rm(temporary, { force: true });
   try {

@@ -1,6 +1,5 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { HubApiError, listFiles } from '@huggingface/hub';
 import { z } from 'zod';
 import { InputError } from '../../errors.js';
 import { isInterruption, messageOf } from '../row.js';
@@ -61,6 +60,8 @@ export async function openRepository(
 export async function listRepository(repository: Repository): Promise<RepositoryFile[]> {
   if (repository.settings.offline) return listCached(repository);
   const { type, id, sha, settings } = repository;
+  // Loaded only here: most runs read nothing from the Hub.
+  const { HubApiError, listFiles } = await import('@huggingface/hub');
   const files: RepositoryFile[] = [];
   try {
     const entries = listFiles({

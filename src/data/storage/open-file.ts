@@ -4,14 +4,14 @@ import type { RowFile } from '../row.js';
 import { openArrow } from './arrow.js';
 import { openJsonLines } from './json-lines.js';
 import { openJson } from './json.js';
-import { openParquet } from './parquet.js';
 import { openPlainText } from './plain-text.js';
 
 type Opener = (source: ByteSource) => RowFile | Promise<RowFile>;
 
 /** Storage formats by the ends of file names, without `.gz` and `.zst`. */
 const OPENERS: ReadonlyMap<string, Opener> = new Map<string, Opener>([
-  ['parquet', openParquet],
+  // The one format whose library takes longer to load than most files to read.
+  ['parquet', async (source) => (await import('./parquet.js')).openParquet(source)],
   ['jsonl', openJsonLines],
   ['ndjson', openJsonLines],
   ['json', openJson],

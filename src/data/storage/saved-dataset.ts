@@ -4,7 +4,11 @@ import { z } from 'zod';
 import { InputError } from '../../errors.js';
 import { messageOf } from '../row.js';
 
-const state = z.looseObject({ _data_files: z.array(z.looseObject({ filename: z.string().min(1) })).min(1) });
+const state = z.looseObject({
+  _data_files: z.array(z.looseObject({ filename: z.string().min(1) })).min(1),
+  /** Of what it was saved: `test`, `train[:10%]`. */
+  _split: z.string().nullish(),
+});
 const splits = z.looseObject({ splits: z.array(z.string().min(1)).min(1) });
 
 /**
@@ -21,6 +25,7 @@ export async function savedDatasetFiles(folder: string, split: string | undefine
   }
   const saved = await readJson(join(folder, 'state.json'), state);
   if (saved === null) return null;
+  if (split !== undefined) chooseSplit([saved._split?.replace(/\[.*$/u, '') ?? 'train'], split, folder);
   return saved._data_files.map(({ filename }) => {
     if (basename(filename) !== filename || filename === '..') {
       throw new InputError(`Cannot read dataset "${folder}": its state.json names "${filename}", outside the folder`);
@@ -35,7 +40,9 @@ export function chooseSplit(available: readonly string[], wanted: string | undef
   const chosen = wanted ?? (available.includes('train') ? 'train' : available.length === 1 ? only : undefined);
   if (chosen === undefined || !available.includes(chosen)) {
     const problem = wanted === undefined ? 'several splits and none is chosen' : `no split "${wanted}"`;
-    throw new InputError(`Cannot read dataset "${dataset}": ${problem}; it has ${available.join(', ') || 'none'}`);
+    throw new InputError(
+      `Cannot read dataset "${dataset}": ${problem}; it has ${[...new Set(available)].join(', ') || 'none'}`,
+    );
   }
   return chosen;
 }
