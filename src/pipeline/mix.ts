@@ -12,12 +12,12 @@ import { parseModelConfig } from '../model/config.js';
 import { applyFormatter } from '../recipe/formatter.js';
 import type { MixRecipe, SourceRecipe } from '../recipe/recipe.js';
 import { cleanOptions, preparePlan } from '../recipe/plan.js';
-import { loadChatTemplate } from '../text/chat-template.js';
+import { loadChatTemplate, unreadArguments, type ChatTemplate } from '../text/chat-template.js';
 import { loadTokenizer } from '../text/load-tokenizer.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 import { VERSION } from '../version.js';
 
-export type MixEvent = BuildEvent | SourceEvent;
+export type MixEvent = BuildEvent | SourceEvent | { readonly type: 'note'; readonly message: string };
 
 /** A built mix with the tokenizer that made it, which writing it needs again. */
 export interface MixWithTokenizer {
@@ -45,6 +45,7 @@ export async function* buildFromRecipe(
   const modelVocabularySize = model === null ? null : vocabularySize(model);
   const tokenizer = await loadTokenizer(recipe.tokenizer !== null ? { encoding: recipe.tokenizer } : model!);
   const chatTemplate = await loadChatTemplate(model, recipe.chatTemplate ?? undefined);
+  yield* checkTemplate(recipe, chatTemplate);
   const queue: SourceEvent[] = [];
   const skipped: SkippedRow[] = [];
   let samplesRead = 0;
@@ -87,6 +88,23 @@ export async function* buildFromRecipe(
     yield* queue.splice(0);
     if (next.done === true) return { mix: next.value, tokenizer };
     yield next.value;
+  }
+}
+
+/** Before any row is read: a template that is not there, arguments that nothing reads. */
+function* checkTemplate(
+  { template, templateLocation, templateArguments }: MixRecipe,
+  chat: ChatTemplate | null,
+): Generator<MixEvent, void> {
+  if (chat === null) return;
+  if (template !== null && !chat.templates.has(template)) {
+    const names = [...chat.templates.keys()].map((name) => `"${name}"`).join(', ');
+    const message = `Cannot choose the chat template "${template}": the model has ${names}`;
+    throw new InputError(message, templateLocation === undefined ? {} : { location: templateLocation });
+  }
+  const unread = unreadArguments(chat, Object.keys(templateArguments));
+  for (const key of unread) {
+    yield { type: 'note', message: `template_arguments: the chat template does not read "${key}"` };
   }
 }
 

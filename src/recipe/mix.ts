@@ -28,6 +28,12 @@ export function resolveMix(
     existing(list, folder, 'contamination list', document.locate(key));
   }
   const templateArguments = raw.template_arguments;
+  const reserved = RESERVED_ARGUMENTS.find((key) => key in templateArguments);
+  if (reserved !== undefined) {
+    throw new InputError(`Cannot set "${reserved}" for the chat template: it is given by the rows`, {
+      location: document.locate([...at, 'template_arguments', reserved], 'key'),
+    });
+  }
   return {
     seed: raw.seed,
     tokens: raw.tokens,
@@ -39,6 +45,7 @@ export function resolveMix(
         ? null
         : existing(raw.chat_template, folder, 'chat template', document.locate([...at, 'chat_template'])),
     template: raw.template ?? null,
+    templateLocation: document.locate([...at, 'template']),
     templateArguments,
     templateDate: raw.template_date ?? null,
     sources: distinctNames(sources),
@@ -46,6 +53,9 @@ export function resolveMix(
     clean: resolveClean(raw.clean, folder),
   };
 }
+
+/** What a row itself says; a value for all of them would replace every conversation, or ask for an answer to it. */
+const RESERVED_ARGUMENTS = ['messages', 'tools', 'add_generation_prompt'];
 
 export function resolveSource(
   raw: z.output<typeof sourceSchema>,

@@ -43,6 +43,8 @@ export interface MixRecipe {
   /** Absolute path of a template file in place of the model's own. */
   readonly chatTemplate: string | null;
   readonly template: string | null;
+  /** Of `template`, for the error when the model has none of that name. */
+  readonly templateLocation?: Location;
   readonly templateArguments: JsonObject;
   readonly templateDate: string | null;
   readonly sources: readonly SourceRecipe[];

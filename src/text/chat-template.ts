@@ -82,6 +82,12 @@ export function chooseTemplate(chat: ChatTemplate, hasTools: boolean, wanted: st
   throw new InputError(`Cannot choose a chat template: wanted "${wanted ?? 'default'}", the model has ${names}`);
 }
 
+/** The arguments that none of the templates reads: mistyped, or meant for another model. */
+export function unreadArguments({ templates }: ChatTemplate, keys: readonly string[]): string[] {
+  const names = new Set([...templates.values()].flatMap(({ source }) => source.match(/[A-Za-z_]\w*/gu) ?? []));
+  return keys.filter((key) => !names.has(key));
+}
+
 async function modelSources(folder: string | null, config: JsonRecord): Promise<Map<string, string>> {
   return folder === null ? new Map([[PLAIN_TEMPLATE_NAME, PLAIN_TEMPLATE]]) : templateSources(folder, config);
 }

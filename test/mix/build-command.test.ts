@@ -93,6 +93,32 @@ describe('evenkeel build', () => {
     expect(stdout).toMatch(/^ {2}rendered {5,}\d+ +\d+ +\d+$/mu);
   });
 
+  it('refuses a template that is not there and arguments that rows give, and tells of those that nothing reads', async () => {
+    writeFileSync(
+      join(folder, 'chat.jsonl'),
+      lines([chat('a', 'It leaves at nine.'), { text: 'No template at all.' }]),
+    );
+    const sources = 'sources: [{dataset: ./chat.jsonl}]';
+    for (const [setting, message] of [
+      ['template: tools', '2:17: Cannot choose the chat template "tools": the model has "default"'],
+      [
+        'template_arguments: {messages: []}',
+        '2:28: Cannot set "messages" for the chat template: it is given by the rows',
+      ],
+      ['template_arguments: {add_generation_prompt: true}', 'Cannot set "add_generation_prompt"'],
+    ]) {
+      const { code, stderr } = await build(`{${setting}, ${sources}}`);
+      expect(code).toBe(2);
+      expect(stderr).toContain(message);
+    }
+    const recipe = join(folder, 'typo.yaml');
+    const mix = `{template_arguments: {enable_thinkng: true}, ${sources}}`;
+    writeFileSync(recipe, `model: ${MODEL}\nmix: ${mix}\nbalance: {floor: 0, pool: 1}\noutput: ./typo\n`);
+    const { code, stderr } = await evenkeel(['build', recipe]);
+    expect(code).toBe(0);
+    expect(stderr).toContain('template_arguments: the chat template does not read "enable_thinkng"');
+  });
+
   it('says what each rule for long rows would lose, and reports rows in other languages', async () => {
     const german = 'Das Schiff fährt um neun Uhr ab, und die Fahrt kostet fünfzehn Euro für jeden Erwachsenen. '.repeat(
       20,

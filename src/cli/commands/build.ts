@@ -117,6 +117,7 @@ export async function buildWithProgress(
   for (;;) {
     const next = await build.next();
     if (next.done === true) return next.value;
+    if (next.value.type === 'note') progress.note(next.value.message);
     if (next.value.type === 'progress')
       progress.update(next.value.read, `${next.value.tokens.toLocaleString('en-US')} tokens`);
   }
