@@ -110,12 +110,20 @@ interface Encoded {
   readonly dropped: RenderedText['dropped'];
 }
 
+/** Of a blank row, of which many tokenizers would make a beginning token and a sequence. */
+const NOTHING: Encoded = {
+  ids: new Int32Array(0),
+  alignment: { channels: new Uint8Array(0), messageStarts: [] },
+  dropped: [],
+};
+
 function encode(sample: Sample, options: PrepareOptions, specialTokens: SpecialTokens): Encoded {
   if (sample.content.kind === 'tokens') {
     const ids = sample.content.inputIds;
     const channels = new Uint8Array(ids.length).fill(channelIndex('text'));
     return { ids, alignment: { channels, messageStarts: [] }, dropped: [] };
   }
+  if (sample.content.kind === 'text' && sample.content.text.trim() === '') return NOTHING;
   const { tokenizer, chatTemplate } = options;
   const { text, spans, messageStarts, dropped } = render(sample, chatTemplate, { ...options, specialTokens });
   // Templates print their own beginning and end tokens; raw text gets what the tokenizer adds.

@@ -120,6 +120,15 @@ describe('buildMix()', () => {
     expect(events.filter(({ type }) => type === 'dropped')).toHaveLength(5);
   });
 
+  it('takes nothing of a blank row for a sequence', async () => {
+    async function* blank(): AsyncGenerator<Sample> {
+      for await (const sample of rows([], [])) yield { ...sample, content: { kind: 'text', text: ' \n ' } };
+      yield* rows(said('The ferry leaves at nine, and nobody sails hungry.'));
+    }
+    const { mix } = await build(blank());
+    expect(mix.manifest.sources).toMatchObject([{ read: 3, kept: 1, dropped: { empty: 2 } }]);
+  });
+
   it('counts rows that were passed over while reading, and those that the template of a lenient source refuses', async () => {
     const skipped: SkippedRow[] = [];
     async function* reading(): AsyncGenerator<Sample> {

@@ -92,6 +92,14 @@ describe('findSecrets()', () => {
     ).toEqual([]);
   });
 
+  // Only the first of a kind was looked at, and PEM in a tool's JSON has its line ends escaped.
+  it('finds one behind a stand-in, and in a string of JSON', () => {
+    const key = ['AKIA', 'Q4TZ7KXN2VWM6RJP'].join('');
+    expect(findSecrets(`AKIAIOSFODNN7EXAMPLE is none, but ${key} is`)).toEqual(['AWS access key']);
+    const pem = ['-----BEGIN', `PRIVATE KEY-----\n${random.repeat(4)}\n`].join(' ');
+    expect(findSecrets(JSON.stringify({ file: pem }))).toEqual(['private key']);
+  });
+
   it('finds none in honest rows', () => {
     expect(honest.flatMap(findSecrets)).toEqual([]);
   });
