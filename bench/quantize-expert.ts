@@ -6,7 +6,8 @@
  *   npx tsx bench/quantize-expert.ts [hidden=2048] [intermediate=768] [experts=128]
  */
 import { prepareGram, quantizeWeight } from '../src/awq/quantize-weight.js';
-import { chooseScales, rowsPerLinear, scaleCandidates, scaleLosses } from '../src/awq/scale-search.js';
+import { chooseScales, rowsPerLinear, scaleCandidates } from '../src/awq/scale-candidates.js';
+import { scaleLosses } from '../src/awq/scale-search.js';
 import type { Scheme } from '../src/awq/scheme.js';
 import { DEFAULT_ROUNDING, DEFAULT_SEARCH } from '../src/awq/settings.js';
 import { addWeightMagnitude, createWeightMagnitude, meanWeightMagnitude } from '../src/awq/statistics.js';

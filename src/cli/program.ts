@@ -1,14 +1,18 @@
 import { Command, Help, type Argument, Option, type HelpConfiguration } from 'commander';
 import { VERSION } from '../version.js';
-import { auditCommand } from './commands/audit.js';
-import { buildCommand } from './commands/build.js';
-import { conformCommand } from './commands/conform.js';
-import { evaluateCommand } from './commands/evaluate.js';
-import { initCommand } from './commands/init.js';
-import { inspectCommand } from './commands/inspect.js';
-import { quantizeCommand } from './commands/quantize.js';
-import { pushCommand } from './commands/push.js';
-import { verifyCommand } from './commands/verify.js';
+
+/** A command loads what it needs when it is asked for: loading all of them takes half a second. */
+const COMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
+  ['init', async () => (await import('./commands/init.js')).initCommand()],
+  ['build', async () => (await import('./commands/build.js')).buildCommand()],
+  ['audit', async () => (await import('./commands/audit.js')).auditCommand()],
+  ['quantize', async () => (await import('./commands/quantize.js')).quantizeCommand()],
+  ['evaluate', async () => (await import('./commands/evaluate.js')).evaluateCommand()],
+  ['inspect', async () => (await import('./commands/inspect.js')).inspectCommand()],
+  ['conform', async () => (await import('./commands/conform.js')).conformCommand()],
+  ['verify', async () => (await import('./commands/verify.js')).verifyCommand()],
+  ['push', async () => (await import('./commands/push.js')).pushCommand()],
+]);
 
 const plain = new Help();
 
@@ -24,7 +28,8 @@ function humanArgument(argument: Argument): string {
   return argument.required ? `<${name}>` : `[${name}]`;
 }
 
-export function createProgram(): Command {
+/** @param words the command line; where it names no command first, as for help, all commands are there */
+export async function createProgram(words: readonly string[]): Promise<Command> {
   const program = new Command('evenkeel')
     .description(
       'Build calibration mixes, audit tokens per language and per expert, quantize mixture-of-experts models.',
@@ -39,17 +44,8 @@ export function createProgram(): Command {
     .showHelpAfterError('(evenkeel --help lists the commands)')
     .configureHelp(HELP)
     .exitOverride();
-  const commands = [
-    initCommand(),
-    buildCommand(),
-    auditCommand(),
-    quantizeCommand(),
-    evaluateCommand(),
-    inspectCommand(),
-    conformCommand(),
-    verifyCommand(),
-    pushCommand(),
-  ];
+  const named = COMMANDS.get(words.find((word) => !word.startsWith('-')) ?? '');
+  const commands = await Promise.all((named === undefined ? [...COMMANDS.values()] : [named]).map((load) => load()));
   for (const command of commands) program.addCommand(command.configureHelp(HELP).exitOverride());
   return program;
 }

@@ -1,11 +1,6 @@
 import { prepareGram } from '../awq/quantize-weight.js';
-import {
-  chooseScales,
-  rowsPerLinear,
-  scaleCandidates,
-  scaleLosses,
-  type InputStatistics,
-} from '../awq/scale-search.js';
+import { chooseScales, rowsPerLinear, scaleCandidates } from '../awq/scale-candidates.js';
+import { scaleLosses, type InputStatistics } from '../awq/scale-search.js';
 import {
   addWeightMagnitude,
   createWeightMagnitude,

@@ -1,6 +1,7 @@
 import { followDrift } from '../awq/drift.js';
 import { prepareGram } from '../awq/quantize-weight.js';
-import { rowsPerLinear, scaleLosses, type InputStatistics } from '../awq/scale-search.js';
+import { rowsPerLinear } from '../awq/scale-candidates.js';
+import { scaleLosses, type InputStatistics } from '../awq/scale-search.js';
 import { shrink, smoothGram } from '../awq/statistics.js';
 import { loadExpert } from '../runtime/expert-runner.js';
 import { openRowStore } from '../runtime/row-store.js';

@@ -1,4 +1,4 @@
-import type { ScaleCandidate } from '../awq/scale-search.js';
+import type { ScaleCandidate } from '../awq/scale-candidates.js';
 import type { RowStoreDescriptor } from '../runtime/row-store.js';
 import type { ExpertAssignments, SharedRouting } from './jobs.js';
 import type { LanguageEnergy, LanguageSample } from './language-sample.js';

@@ -1,5 +1,6 @@
 import { prepareGram, quantizeWeight } from '../awq/quantize-weight.js';
-import { scaleCandidates, scaleLosses } from '../awq/scale-search.js';
+import { scaleCandidates } from '../awq/scale-candidates.js';
+import { scaleLosses } from '../awq/scale-search.js';
 import { InputError } from '../errors.js';
 import { layerLinears, linearsByTap } from '../model/linears.js';
 import type { LayerPlan, Linear } from '../model/plan.js';

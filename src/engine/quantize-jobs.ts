@@ -1,4 +1,4 @@
-import type { ScaleCandidate } from '../awq/scale-search.js';
+import type { ScaleCandidate } from '../awq/scale-candidates.js';
 import type { ProbeJob, ProbeMeasurement } from './probe-lane.js';
 import type { EncodedTensor } from '../checkpoint/encode.js';
 import type { RowStoreDescriptor } from '../runtime/row-store.js';

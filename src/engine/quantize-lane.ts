@@ -1,7 +1,8 @@
 import { withMappedEdges } from '../awq/mapped-edges.js';
 import { outputFormat } from './output-format.js';
 import { prepareGram, quantizeWeight, type PreparedGram } from '../awq/quantize-weight.js';
-import { rowsPerLinear, scaleLosses, type InputStatistics } from '../awq/scale-search.js';
+import { rowsPerLinear } from '../awq/scale-candidates.js';
+import { scaleLosses, type InputStatistics } from '../awq/scale-search.js';
 import { addWeightMagnitude, createWeightMagnitude, smoothGram } from '../awq/statistics.js';
 import { chooseTargets, type Targets } from '../awq/targets.js';
 import type { QuantizedLinear, Scheme } from '../awq/scheme.js';

@@ -1,4 +1,4 @@
-import { scaleCandidates, type ScaleCandidate } from '../awq/scale-search.js';
+import { scaleCandidates, type ScaleCandidate } from '../awq/scale-candidates.js';
 import type { LayerPlan, SmoothingEdge, Tap } from '../model/plan.js';
 import type { SharedSums } from './jobs.js';
 import type { QuantizeContext } from './quantize-context.js';

@@ -1,4 +1,4 @@
-import { chooseScales } from '../awq/scale-search.js';
+import { chooseScales } from '../awq/scale-candidates.js';
 import type { Targets } from '../awq/targets.js';
 import { rowDivisors } from '../model/edges.js';
 import type { LayerPlan, Linear, SmoothingEdge } from '../model/plan.js';

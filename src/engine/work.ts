@@ -1,5 +1,5 @@
 import type { Targets } from '../awq/targets.js';
-import { rowsPerLinear } from '../awq/scale-search.js';
+import { rowsPerLinear } from '../awq/scale-candidates.js';
 import { layerLinears, linearsByTap, mixerReaders } from '../model/linears.js';
 import type { LayerPlan, Linear, MixerPlan, MoePlan, Tap } from '../model/plan.js';
 import type { QuantizeSettings } from './quantize-settings.js';

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { createNgramCounter, createNgramTable, END, START, type NgramEntries } from './ngram-table.js';
+import { createNgramCounter, createNgramTable, END, START, type NgramEntries, type NgramTable } from './ngram-table.js';
 
 /** eld's constants: added to every stored score, and the score per n-gram at which a language is given one half. */
 const BASE_SCORE = 53;
@@ -24,7 +24,8 @@ const MOST_CHARACTERS = 1_000;
  * The small tables of eld (Efficient Language Detector) under a loop of our own over typed arrays: the same scores in a
  * tenth of the time, and of texts as long as one likes.
  */
-const { table, languages, separators } = await loadTables();
+const { source, dictionary, languages, separators } = await openTables();
+let loaded: NgramTable | null = null;
 
 /** Languages that eld knows; a score's index is the place here. */
 export const ELD_LANGUAGES: readonly string[] = languages;
@@ -110,6 +111,7 @@ function addNgram(from: number, bytes: number, ends: number): void {
 function scoresOf(): Float64Array {
   const scores = new Float64Array(languages.length);
   const { size, highs, lows } = counter;
+  const table = (loaded ??= loadTable());
   const { slots, entries } = table;
   for (let at = 0; at < size; at++) {
     const slot = table.find(highs[at] ?? 0, lows[at] ?? 0);
@@ -126,16 +128,26 @@ function scoresOf(): Float64Array {
   return scores;
 }
 
-/**
- * Reads eld's tables out of its files, which its exports do not name. The large one is read as text: as the module that it
- * is, its 81,000 objects would stay in the memory of every thread.
- */
-async function loadTables() {
+/** Opens eld's files, which its exports do not name. */
+async function openTables() {
   const main = import.meta.resolve('eld/small');
   const source = await readFile(new URL('../ngrams/small.js', main), 'utf8');
   const { dictionary } = (await import(new URL('../dictionary.js', main).href)) as { dictionary: readonly string[] };
   const patterns = (await import(new URL('../regexPatterns.js', main).href)) as { separators: RegExp };
   const names = /languages:\{([^}]*)\}/u.exec(source)?.[1] ?? '';
+  return {
+    source,
+    dictionary,
+    languages: Array.from(names.matchAll(/'(\w+)'/gu), ([, name = '']) => name),
+    separators: patterns.separators,
+  };
+}
+
+/**
+ * Reads the n-grams, a tenth of a second's work, when a text is first judged by them. Read as text: as the module that
+ * they are, their 81,000 objects would stay in the memory of every thread.
+ */
+function loadTable(): NgramTable {
   // eld writes a byte that is no letter of ASCII as some character of its own.
   const bytes = new Map(
     dictionary.flatMap((character, byte) => (character === ' ' ? [] : [[character, byte] as const])),
@@ -159,9 +171,5 @@ async function loadTables() {
       entries.values.push(Number(score) + BASE_SCORE);
     }
   }
-  return {
-    table: createNgramTable(entries),
-    languages: Array.from(names.matchAll(/'(\w+)'/gu), ([, name = '']) => name),
-    separators: patterns.separators,
-  };
+  return createNgramTable(entries);
 }

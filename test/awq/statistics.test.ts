@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { signalEnergy, sketchLoss, traceLoss } from '../../src/awq/loss.js';
-import { chooseScales, rowsPerLinear, scaleCandidates, scaleLosses } from '../../src/awq/scale-search.js';
+import { chooseScales, rowsPerLinear, scaleCandidates } from '../../src/awq/scale-candidates.js';
+import { scaleLosses } from '../../src/awq/scale-search.js';
 import { DEFAULT_SEARCH } from '../../src/awq/settings.js';
 import type { Scheme } from '../../src/awq/scheme.js';
 import {

@@ -29,8 +29,8 @@ describe('duration()', () => {
   ])('says %d seconds as %s', (seconds, text) => expect(duration(seconds)).toBe(text));
 });
 
-describe('help', () => {
-  const program = createProgram();
+describe('help', async () => {
+  const program = await createProgram([]);
 
   it.each([program, ...program.commands].map((command) => [command.name(), command] as const))(
     'of %s prints no default that says nothing',
