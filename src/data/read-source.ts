@@ -16,8 +16,28 @@ import type { ReadSourceOptions, SourceSpec } from './source-spec.js';
  * @throws InputError when the source cannot be found or read, or a row is not as its schema wants it (unless skipped)
  */
 export async function* readSource(spec: SourceSpec, options: ReadSourceOptions): AsyncGenerator<Sample> {
+  const { rows } = await openSource(spec, options);
+  yield* rows();
+}
+
+/** A source whose files are found, and whose format is one, before any row is read. */
+export interface OpenedSource {
+  readonly rows: () => AsyncGenerator<Sample>;
+}
+
+/** {@link readSource} in two steps: what is wrong with the last of many sources is known before the first is read. */
+export async function openSource(spec: SourceSpec, options: ReadSourceOptions): Promise<OpenedSource> {
   const schema = schemaNamed(spec.format ?? 'auto');
   const resolved = await resolveSource(spec, options);
+  return { rows: () => readResolved(resolved, schema, spec, options) };
+}
+
+async function* readResolved(
+  resolved: ResolvedSource,
+  schema: Schema | null,
+  spec: SourceSpec,
+  options: ReadSourceOptions,
+): AsyncGenerator<Sample> {
   const source = spec.name ?? spec.dataset;
   const license = spec.license ?? resolved.license;
   options.onEvent?.({

@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { openCheckpoint } from '../checkpoint/open.js';
-import { readSource } from '../data/read-source.js';
+import { openSource } from '../data/read-source.js';
 import type { Sample } from '../data/sample.js';
-import type { SourceEvent } from '../data/source-spec.js';
+import type { SourceEvent, SourceSpec } from '../data/source-spec.js';
 import { InputError } from '../errors.js';
 import { buildMix, type BuildEvent, type BuiltMix } from '../mix/build.js';
 import type { MustInclude } from '../mix/must-include.js';
@@ -133,9 +133,18 @@ async function* readSources(
   onEvent: (event: SourceEvent) => void,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Sample> {
+  const opened: { readonly source: SourceRecipe; readonly rows: () => AsyncGenerator<Sample> }[] = [];
   for (const source of recipe.sources) {
     try {
-      for await (const sample of readSource(specOf(source), { seed: recipe.seed, onEvent, signal }))
+      const { rows } = await openSource(specOf(source), { seed: recipe.seed, onEvent, signal });
+      opened.push({ source, rows });
+    } catch (error) {
+      throw located(error, source);
+    }
+  }
+  for (const { source, rows } of opened) {
+    try {
+      for await (const sample of rows())
         yield source.formatter === null ? sample : applyFormatter(sample, source.formatter);
     } catch (error) {
       throw located(error, source);
@@ -149,7 +158,7 @@ function located(error: unknown, { location }: SourceRecipe): unknown {
   return new InputError(error.message, { location, cause: error });
 }
 
-function specOf(source: SourceRecipe): Parameters<typeof readSource>[0] {
+function specOf(source: SourceRecipe): SourceSpec {
   return {
     dataset: source.dataset,
     name: source.name,

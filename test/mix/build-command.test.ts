@@ -155,6 +155,14 @@ describe('evenkeel build', () => {
   });
 });
 
+it('finds every source before it reads the first', async () => {
+  const recipe = '{sources: [{dataset: ./rows.jsonl}, {dataset: ./rows.jsonl, split: dev}]}';
+  const { code, stderr } = await build(recipe);
+  expect(code).toBe(2);
+  // The first source has a row that nothing can read, which would be told first.
+  expect(stderr).toContain('no split "dev"; it has train');
+});
+
 describe('evenkeel build from the Hub', () => {
   let hub: HubServer;
   const data = Buffer.from(
