@@ -66,6 +66,7 @@ export function inspectSample(
     return found === null ? null : `${found.list}: "${found.ngram}"`;
   });
   look('language', options.languages, () => disagreement(language));
+  look('language', options.languages === 'off' ? 'off' : 'report', () => unknownLabel(sample, language));
   // One message may be in another language for good reason: it is told, and no more.
   if (findings.at(-1)?.flaw !== 'language') {
     look('language', options.languages === 'off' ? 'off' : 'report', () => foreignMessages(language));
@@ -79,6 +80,11 @@ function disagreement(language: SampleLanguage | null): string | null {
   if (language === null || spoken.length === 0) return null;
   const found = spoken.map((channel) => `${channel} ${language.channels[channel]?.language ?? 'und'}`);
   return `declared ${language.declared ?? 'und'}, identified ${found.join(', ')}`;
+}
+
+function unknownLabel({ language: label }: Sample, language: SampleLanguage | null): string | null {
+  if (label === null || label.toLowerCase() === 'und' || language?.declared !== 'und') return null;
+  return `declared "${label}", which names no language; identified ${language.language}`;
 }
 
 function foreignMessages(language: SampleLanguage | null): string | null {

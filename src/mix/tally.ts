@@ -1,5 +1,6 @@
 import type { Sample } from '../data/sample.js';
 import { addCounts, zeroChannels } from '../text/channel.js';
+import { agrees } from '../text/language.js';
 import type { PreparedSample, StageTokens } from './prepare.js';
 import type { Sequence, SourceReport } from './sequence.js';
 import { sampleKey } from './sequence.js';
@@ -108,8 +109,12 @@ export function createTally(wanted: ReadonlyMap<string, number | 'all' | null>):
       addStructure(structure, sample);
       const { language } = prepared;
       if (language === null) return;
-      const row = (identification[language.declared ?? 'und'] ??= {});
-      row[language.identified.language] = (row[language.identified.language] ?? 0) + 1;
+      const { declared, identified } = language;
+      const row = (identification[declared ?? 'und'] ??= {});
+      // `sr` is not contradicted by Serbian in Cyrillic letters, nor Croatian by what might as well be Bosnian.
+      const found = declared !== null && identified.language !== 'und' && agrees(declared, identified);
+      const tag = found ? declared : identified.language;
+      row[tag] = (row[tag] ?? 0) + 1;
       if (language.disagreeing.includes('reasoning')) foreignReasoning++;
       if (language.foreign.length > 0) foreignMessages++;
     },

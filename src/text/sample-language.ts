@@ -61,7 +61,8 @@ export function identifySample(sample: Sample): SampleLanguage {
           const found = channels[channel];
           return found !== undefined && found.language !== 'und' && !agrees(declared, found);
         });
-  const language = declared ?? identified.language;
+  // A label that names no language ("multilingual", "English?") leaves the row to be identified.
+  const language = declared === null || declared === 'und' ? identified.language : declared;
   return { language, declared, identified, channels, disagreeing, foreign: foreignMessages(passages, language) };
 }
 

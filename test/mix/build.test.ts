@@ -202,6 +202,30 @@ describe('buildMix()', () => {
     expect(mix.manifest.identification).toEqual({ en: { el: 1 } });
   });
 
+  it('takes a label of the language without its script for the same, and one of no language for none', async () => {
+    const serbian =
+      'Брод за острво полази у девет сати ујутро из луке, а путовање траје око сат и десет минута ако је море мирно.';
+    async function* labelled(): AsyncGenerator<Sample> {
+      for (const [index, language] of ['sr', 'multilingual', 'und', null].entries()) {
+        for await (const sample of rows(said(`${index}. ${serbian}`))) {
+          yield { ...sample, language, origin: { ...sample.origin, recordId: String(index) } };
+        }
+      }
+    }
+    const { mix } = await build(labelled(), { clean: { ...CLEAN, nearDuplicates: 'off' } });
+    expect(mix.manifest.identification).toEqual({ sr: { sr: 1 }, und: { 'sr-Cyrl': 3 } });
+    expect(mix.manifest.languages).toMatchObject({ sr: { samples: 1 }, 'sr-Cyrl': { samples: 3 } });
+    expect(mix.remarks).toEqual([
+      {
+        source: 's',
+        row: '1',
+        fate: 'kept',
+        reason: 'language',
+        detail: 'declared "multilingual", which names no language; identified sr-Cyrl',
+      },
+    ]);
+  });
+
   it('drops what is too long only when told to, and says what each rule would cost', async () => {
     const long = said(Array.from({ length: 400 }, (_, index) => `Item ${index} differs.`).join(' '));
     const { mix } = await build(rows(long, said('A short answer that fits in a window.')), {
