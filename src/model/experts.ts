@@ -37,6 +37,7 @@ export function routedExperts(
 ): ExpertPlan[] {
   const { source } = declaration;
   if (source.has(`${module}.0.${names[0]}.weight`)) {
+    checkCount(declaration, module, count, storedExperts(declaration, module, names[0]));
     return Array.from({ length: count }, (_, e) => {
       const projection = (name: string): Linear => linearPlan(declaration, `${module}.${e}.${name}`);
       return { gate: projection(names[0]), up: projection(names[1]), down: projection(names[2]) };
@@ -48,6 +49,25 @@ export function routedExperts(
   );
 }
 
+/** Experts that are stored one by one, by the tensors' names. */
+function storedExperts({ source }: Pick<Declaration, 'source'>, module: string, name: string): number {
+  let stored = 0;
+  while (source.has(`${module}.${stored}.${name}.weight`)) stored++;
+  return stored;
+}
+
+/** Under what keys config.json says how many experts there are. */
+const COUNT_KEYS = ['num_local_experts', 'num_experts', 'n_routed_experts', 'moe_num_experts'] as const;
+
+/** A config for fewer experts would be taken at its word, and the others left out of the model. */
+function checkCount({ config }: Pick<Declaration, 'config'>, module: string, count: number, stored: number): void {
+  if (stored === count) return;
+  const key = COUNT_KEYS.find((each) => config.has(each)) ?? 'num_experts';
+  throw new InputError(
+    `read config.json: wanted "${key}" as ${stored}, the experts of '${module}' in the checkpoint, got ${count}`,
+  );
+}
+
 function fusedExperts(
   { config, source }: Declaration,
   module: string,
@@ -56,6 +76,7 @@ function fusedExperts(
   { gateUp, down, transposed = false, interleaved = false }: FusedExperts,
 ): ExpertPlan[] {
   const hidden = config.number('hidden_size');
+  checkCount({ config }, gateUp, count, source.shape(gateUp)[0]!);
   const inner = source.shape(down)[transposed ? 1 : 2]!;
   const wanted = (out: number, into: number): number[] => [count, ...(transposed ? [into, out] : [out, into])];
   check(gateUp, source.shape(gateUp), wanted(2 * inner, hidden));

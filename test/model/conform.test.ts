@@ -30,6 +30,27 @@ describe('an architecture that is not known', () => {
   });
 });
 
+describe('a config that disagrees with the tensors about experts', () => {
+  it.each([
+    ['olmoe', 'num_experts'],
+    ['gpt_oss', 'num_local_experts'],
+    ['deepseek_v3', 'n_routed_experts'],
+    ['ernie4_5_moe', 'moe_num_experts'],
+  ])('of %s is refused by its key, be they more or fewer', (name, key) => {
+    const { config, ...rest } = openCheckpoint(FOLDERS.get(name)!);
+    const stored = Number(config[key]);
+    for (const count of [stored - 1, stored + 8]) {
+      const changed = { ...rest, config: { ...config, [key]: count } };
+      expect(() => planModel(changed)).toThrow(
+        new RegExp(
+          `read config.json: wanted "${key}" as ${stored}, the experts of 'model.* in the checkpoint, got ${count}$`,
+        ),
+      );
+    }
+    rest.close();
+  });
+});
+
 describe('a multimodal checkpoint', () => {
   it('keeps its towers and projectors', () => {
     const checkpoint = openCheckpoint(FOLDERS.get('llama4_multimodal')!);
