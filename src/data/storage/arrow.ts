@@ -63,7 +63,7 @@ async function loadArrow(): Promise<typeof import('apache-arrow')> {
 }
 
 function decodeZstd(bytes: Uint8Array): Uint8Array {
-  createZstdGuard()(bytes);
+  createZstdGuard(MAX_BUFFER_BYTES)(bytes);
   // A copy, because numbers need aligned bytes.
   return decompress(bytes).slice();
 }

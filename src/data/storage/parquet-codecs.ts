@@ -16,7 +16,7 @@ export const CODECS: Compressors = {
   GZIP: (input, length) => gunzipSync(input, bounded(length)),
   BROTLI: (input, length) => brotliDecompressSync(input, bounded(length)),
   ZSTD: (input, length) => {
-    createZstdGuard()(input);
+    createZstdGuard(length)(input);
     return decompress(input, new Uint8Array(length));
   },
 };

@@ -1,4 +1,6 @@
-import { checkHuffmanTree, TREE_BYTES } from './zstd-huffman.js';
+import { damaged } from './zstd-entropy.js';
+import { checkLiterals } from './zstd-literals.js';
+import { checkSequences, type Tables } from './zstd-sequences.js';
 
 /** The window that zstd's own decoder allows unless told otherwise (2²⁷); a header may ask for terabytes. */
 const MAX_WINDOW_BYTES = 128 << 20;
@@ -11,20 +13,28 @@ const MAX_HEADER_BYTES = 18;
 
 const BLOCK_HEADER_BYTES = 3;
 
+/** What a block makes at most, and takes (RFC 8878, 3.1.1.2.4); the window where that is smaller. */
+const MAX_BLOCK_BYTES = 128 << 10;
+
 /** Kinds of blocks. */
 const REPEATED = 1;
 const COMPRESSED = 2;
 
 /**
  * Follows the frames of a zstd stream (RFC 8878, 3.1) without decoding them, and throws, before the decoder sees it, when
- * one asks for more memory than is given, or when a block holds what fzstd would decode for ever. Feed it every piece, in
- * order.
+ * one asks for more memory than is given, or when a block holds what fzstd would decode for ever or to no end. Feed it every
+ * piece, in order.
+ *
+ * @param most bytes that the whole stream may make
  */
-export function createZstdGuard(): (piece: Uint8Array) => void {
+export function createZstdGuard(most = Infinity): (piece: Uint8Array) => void {
   let pending: Uint8Array = new Uint8Array(0);
   let skip = 0;
   let inFrame = false;
   let checksum = false;
+  let blockLimit = MAX_BLOCK_BYTES;
+  let tables: Tables = {};
+  let made = 0;
   return (piece) => {
     const bytes = new Uint8Array(pending.length + piece.length);
     bytes.set(pending);
@@ -36,8 +46,10 @@ export function createZstdGuard(): (piece: Uint8Array) => void {
       skip -= step;
       if (skip > 0) break;
       if (inFrame) {
-        const block = readBlock(bytes.subarray(at));
+        const block = readBlock(bytes.subarray(at), tables, blockLimit);
         if (block === null) break;
+        made += block.made;
+        if (made > most) throw new Error(`its zstd stream makes more than ${most} bytes`);
         inFrame = !block.last;
         skip = block.length + (block.last && checksum ? 4 : 0);
         continue;
@@ -49,32 +61,49 @@ export function createZstdGuard(): (piece: Uint8Array) => void {
           `its zstd frame asks for a window of ${header.window} bytes, at most ${MAX_WINDOW_BYTES} are given`,
         );
       }
+      if (header.content > most)
+        throw new Error(`its zstd frame claims ${header.content} bytes, at most ${most} are given`);
       skip = header.length;
       inFrame = header.blocks;
       checksum = header.checksum;
+      blockLimit = Math.min(MAX_BLOCK_BYTES, header.window);
+      tables = {};
     }
     pending = bytes.slice(at);
   };
 }
 
-/** A block by its header and, where it is compressed, its beginning; null when more bytes are needed. */
-function readBlock(bytes: Uint8Array): { readonly length: number; readonly last: boolean } | null {
+interface Block {
+  readonly length: number;
+  readonly last: boolean;
+  /** Bytes that it makes. */
+  readonly made: number;
+}
+
+/** A block by its header and, where it is compressed, the whole of it; null when more bytes are needed. */
+function readBlock(bytes: Uint8Array, tables: Tables, limit: number): Block | null {
   if (bytes.length < BLOCK_HEADER_BYTES) return null;
   const header = (bytes[0] ?? 0) | ((bytes[1] ?? 0) << 8) | ((bytes[2] ?? 0) << 16);
   const kind = (header >> 1) & 3;
-  const size = kind === REPEATED ? 1 : header >>> 3;
-  if (kind === COMPRESSED) {
-    const beginning = bytes.subarray(BLOCK_HEADER_BYTES, BLOCK_HEADER_BYTES + Math.min(size, TREE_BYTES));
-    if (beginning.length < Math.min(size, TREE_BYTES)) return null;
-    checkHuffmanTree(beginning);
-  }
-  return { length: BLOCK_HEADER_BYTES + size, last: (header & 1) === 1 };
+  const size = header >>> 3;
+  if (size > limit) throw damaged(`a block has ${size} bytes, at most ${limit} are allowed`);
+  const last = (header & 1) === 1;
+  if (kind !== COMPRESSED) return { length: BLOCK_HEADER_BYTES + (kind === REPEATED ? 1 : size), last, made: size };
+  const end = BLOCK_HEADER_BYTES + size;
+  if (bytes.length < end) return null;
+  const block = bytes.subarray(BLOCK_HEADER_BYTES, end);
+  const literals = checkLiterals(block);
+  if (literals.count > limit) throw damaged(`a block has ${literals.count} literals, at most ${limit} are allowed`);
+  const made = checkSequences(block.subarray(literals.end), tables, literals.count, limit);
+  return { length: end, last, made };
 }
 
 interface FrameHeader {
   readonly length: number;
   /** Bytes that the decoder keeps. */
   readonly window: number;
+  /** Bytes that it claims to make, which fzstd allocates; 0 where it does not say. */
+  readonly content: number;
   /** Whether blocks follow; none in a skippable frame. */
   readonly blocks: boolean;
   readonly checksum: boolean;
@@ -86,9 +115,9 @@ function readHeader(bytes: Uint8Array): FrameHeader | null {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const magic = view.getUint32(0, true);
   if ((magic & 0xfffffff0) >>> 0 === SKIPPABLE) {
-    return { length: 8 + view.getUint32(4, true), window: 0, blocks: false, checksum: false };
+    return { length: 8 + view.getUint32(4, true), window: 0, content: 0, blocks: false, checksum: false };
   }
-  if (magic !== MAGIC) throw new Error('its zstd stream is damaged: no frame where one should begin');
+  if (magic !== MAGIC) throw damaged('no frame where one should begin');
   const descriptor = view.getUint8(4);
   const single = (descriptor & 0x20) !== 0;
   const sizeBytes = [single ? 1 : 0, 2, 4, 8][descriptor >>> 6] ?? 0;
@@ -97,11 +126,13 @@ function readHeader(bytes: Uint8Array): FrameHeader | null {
   if (bytes.length < length) return null;
   let size = 0;
   for (let at = length - 1; at >= sizeAt; at--) size = size * 256 + (bytes[at] ?? 0);
+  if (sizeBytes === 2) size += 256;
   const exponent = view.getUint8(5);
   const base = 2 ** (10 + (exponent >>> 3));
   return {
     length,
     window: single ? size : base + (base / 8) * (exponent & 7),
+    content: size,
     blocks: true,
     checksum: (descriptor & 4) !== 0,
   };
