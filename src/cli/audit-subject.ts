@@ -4,7 +4,6 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 import type { RecipeFacts } from '../coverage/recipe-change.js';
 import { InputError } from '../errors.js';
 import type { BalanceReport } from '../mix/balance-report.js';
-import { isMixFolder } from '../mix/read.js';
 import type { MixManifest, Sequence } from '../mix/sequence.js';
 import { modelFolder } from '../pipeline/model-folder.js';
 import { loadRecipe } from '../recipe/load.js';
@@ -55,10 +54,15 @@ export async function readSubject(path: string, options: SubjectOptions, progres
   const model = await modelFolder({ kind: 'folder', path: options.model });
   progress.stage('read samples');
   const { sequences, manifest } = await readSequences(path, model, options.sequenceLength);
-  const isFolder = !path.startsWith('builtin:') && (await isMixFolder(path));
-  const output = isFolder ? path : `${path.replace(/^builtin:/, '')}-audit`;
+  const output = auditFolder(path);
   const asked = parseFloors(options.floor ?? '64');
   return { ...asked, model, sequences, manifest, balance: null, others: [], output, recipe: null };
+}
+
+/** Beside what is audited: a mix folder has a report of its own, of the build, with the floors and choices of its recipe. */
+function auditFolder(path: string): string {
+  const place = /(?:^|[\\/])\.{1,2}[\\/]*$/.test(path) ? resolve(path) : path.replace(/(?<=.)[\\/]+$/, '');
+  return `${place.replace(/^builtin:/, '')}-audit`;
 }
 
 /** What `build` would write, kept in memory. */

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
@@ -28,6 +28,30 @@ output: ./${name}
   );
   return at(`${name}.yaml`);
 }
+
+// The audit once wrote its report over the one that the build had left in the folder, with the choices in it.
+it('evenkeel audit of a mix folder leaves the folder as it was built', async () => {
+  const built = await evenkeel(['--quiet', 'build', englishRecipe('left'), '--output', at('left/mix')], {
+    cwd: folder,
+  });
+  expect(built.code).toBe(0);
+  const contents = () =>
+    Object.fromEntries(
+      readdirSync(at('left/mix')).map((name) => [name, readFileSync(at(`left/mix/${name}`), 'base64')]),
+    );
+  const before = contents();
+  expect(Object.keys(before)).toContain('report.html');
+  for (const [name, written] of [
+    [at('left/mix/'), at('left/mix-audit')],
+    ['left/mix', at('left/mix-audit')],
+  ] as const) {
+    rmSync(written, { recursive: true, force: true });
+    const { stdout } = await run(name, '--model', MODEL, '--floor', '1');
+    expect(stdout).toContain('mix-audit/report.html');
+    expect(readdirSync(written).sort()).toEqual(['coverage.json', 'report.html', 'report.md']);
+  }
+  expect(contents()).toEqual(before);
+});
 
 describe('evenkeel audit of what another tool counted', () => {
   it('reads an imatrix without a model, and writes all forms of the report', async () => {

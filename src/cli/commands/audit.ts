@@ -75,7 +75,7 @@ export function auditCommand(): Command {
     )
     .option('--stop-early', 'double the prefix until the estimate settles every cell against the floor', false)
     .option('--strict', 'exit with 3 when something is under its floor', false)
-    .option('--output <folder>', 'where coverage.json, report.html and report.md go; else beside the mix')
+    .option('--output <folder>', "where coverage.json, report.html and report.md go; else '<mix>-audit' beside it")
     .option('--sequence-length <n>', 'window length for files of samples', wholeNumber(2), 2048)
     .option('--assume <family>', 'use this model family whatever config.json says')
     .option('--lanes <n>', 'worker threads', wholeNumber(1))
