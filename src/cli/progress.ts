@@ -184,3 +184,35 @@ export function downloadProgress(
     progress.update(Math.round(bytes / 2 ** 20), file);
   };
 }
+
+/** A smaller file is there before anybody wonders. */
+const SHOWN_MEBIBYTES = 16;
+
+/** Progress of files that sources fetch on the way; `back` begins the stage anew that they interrupted. */
+export function sourceDownloads(
+  progress: Progress,
+  back: () => void,
+): (state: {
+  readonly source: string;
+  readonly file: string;
+  readonly bytes: number;
+  readonly totalBytes: number;
+}) => void {
+  let shown = '';
+  let last = -1;
+  return ({ source, file, bytes, totalBytes }) => {
+    const [done, total] = [Math.floor(bytes / 2 ** 20), Math.ceil(totalBytes / 2 ** 20)];
+    if (total < SHOWN_MEBIBYTES) return;
+    if (file !== shown) {
+      progress.stage(`download ${source}`, total, 'MiB');
+      [shown, last] = [file, -1];
+    }
+    // A chunk is some kilobytes: a line for each would flood a log.
+    if (done !== last) progress.update(done, file);
+    last = done;
+    if (bytes >= totalBytes) {
+      shown = '';
+      back();
+    }
+  };
+}

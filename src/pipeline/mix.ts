@@ -35,12 +35,16 @@ export interface BuildFromRecipeOptions {
   /** Threads that identify, render and tokenize. */
   readonly workers?: number;
   readonly signal?: AbortSignal | undefined;
+  /** Called as bytes come: the generator itself waits for the rows behind them. */
+  readonly onDownload?: ((event: DownloadEvent) => void) | undefined;
 }
+
+export type DownloadEvent = Extract<SourceEvent, { type: 'download' }>;
 
 /** Reads a recipe's sources, renders them with the model's template and tokenizer, and chooses the mix. */
 export async function* buildFromRecipe(
   recipe: MixRecipe,
-  { model, pool, mustInclude, workers = workersFor(recipe), signal }: BuildFromRecipeOptions,
+  { model, pool, mustInclude, workers = workersFor(recipe), signal, onDownload }: BuildFromRecipeOptions,
 ): AsyncGenerator<MixEvent, MixWithTokenizer> {
   const modelVocabularySize = model === null ? null : vocabularySize(model);
   const tokenizer = await loadTokenizer(recipe.tokenizer !== null ? { encoding: recipe.tokenizer } : model!);
@@ -50,7 +54,8 @@ export async function* buildFromRecipe(
   const skipped: SkippedRow[] = [];
   let samplesRead = 0;
   const onEvent = (event: SourceEvent) => {
-    queue.push(event);
+    if (event.type === 'download') onDownload?.(event);
+    else queue.push(event);
     if (event.type === 'skipped') skipped.push({ ...event, after: samplesRead });
   };
   const counted = async function* () {

@@ -170,10 +170,14 @@ describe('evenkeel build from the Hub', () => {
       Array.from({ length: 30 }, (_, at) => ({ text: `A paragraph of its own, the number of which is ${at * 7919}.` })),
     ),
   );
+  const large = Buffer.from(
+    lines(Array.from({ length: 40 }, (_, at) => ({ text: `Row ${at * 7919}`, pad: 'x'.repeat(450_000) }))),
+  );
   const files = { 'README.md': Buffer.from('---\nlicense: mit\n---\n'), 'train.jsonl': data };
   beforeAll(async () => {
     hub = await startHub([
       { type: 'dataset', id: 'org/set', license: 'mit', refs: { main: SHA }, commits: { [SHA]: files } },
+      { type: 'dataset', id: 'org/large', refs: { main: SHA }, commits: { [SHA]: { 'train.jsonl': large } } },
       { type: 'dataset', id: 'org/closed', token: 'hf_x', refs: { main: SHA }, commits: { [SHA]: files } },
     ]);
     Object.assign(process.env, { HF_ENDPOINT: hub.endpoint, HF_HOME: join(folder, 'hub') });
@@ -206,6 +210,28 @@ describe('evenkeel build from the Hub', () => {
     delete online['report.html'];
     delete offline['report.html'];
     expect(offline).toEqual(online);
+  });
+
+  it('tells how a large file comes, and goes on building', async () => {
+    const recipe = join(folder, 'large.yaml');
+    const mix = '{sources: [{dataset: org/large, samples: 5}]}';
+    writeFileSync(recipe, `model: ${MODEL}\nmix: ${mix}\nbalance: {floor: 0, pool: 1}\noutput: ./large\n`);
+    delete process.env['HF_HUB_OFFLINE'];
+    const { code, stderr } = await evenkeel(['--log-format', 'json', 'build', recipe]);
+    expect(code, stderr).toBe(0);
+    const event = z.object({ event: z.string(), stage: z.string().optional(), done: z.number().optional() });
+    const events = stderr
+      .trim()
+      .split('\n')
+      .map((line) => event.parse(JSON.parse(line)));
+    expect(events.filter((each) => each.event === 'stage').map(({ stage }) => stage)).toEqual([
+      'build mix',
+      'download org/large',
+      'build mix',
+    ]);
+    const done = events.flatMap((each) => (each.stage === 'download org/large' ? (each.done ?? []) : []));
+    expect(done).toEqual([...new Set(done)].sort((a, b) => a - b));
+    expect(done.at(-1)).toBe(17);
   });
 
   it('says who may read, and reads with a token', async () => {

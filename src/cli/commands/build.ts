@@ -21,7 +21,7 @@ import type { BalanceRecipe, MixRecipe, Recipe } from '../../recipe/recipe.js';
 import { interruption } from '../exit.js';
 import { describeMix } from '../describe-mix.js';
 import { collect, print, printJson, progressOf } from '../options.js';
-import { downloadProgress, type Progress } from '../progress.js';
+import { downloadProgress, sourceDownloads, type Progress } from '../progress.js';
 
 export function buildCommand(): Command {
   return new Command('build')
@@ -111,9 +111,11 @@ export async function buildWithProgress(
   progress: Progress,
   { mustInclude }: Partial<Pick<BalanceRecipe, 'mustInclude'>> = {},
 ): Promise<MixWithTokenizer> {
-  progress.stage('build mix', null, 'rows');
+  const stage = () => progress.stage('build mix', null, 'rows');
+  stage();
   const must = mustInclude === undefined ? {} : { mustInclude };
-  const build = buildFromRecipe(recipe, { model, pool, ...must, signal: interruption.signal });
+  const onDownload = sourceDownloads(progress, stage);
+  const build = buildFromRecipe(recipe, { model, pool, ...must, signal: interruption.signal, onDownload });
   for (;;) {
     const next = await build.next();
     if (next.done === true) return next.value;
