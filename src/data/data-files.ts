@@ -98,6 +98,15 @@ function filesByName(available: readonly string[], query: DataFilesQuery): strin
   return (bySplit.get(chooseSplit([...bySplit.keys()], query.split, query.dataset)) ?? []).sort(byName);
 }
 
+/** Files of rows in another format than the chosen ones: they are passed over, which somebody may not have meant. */
+export function otherFormats(files: readonly string[], chosen: readonly string[]): string[] {
+  const ending = endingOf(chosen[0] ?? '');
+  return files
+    .filter((path) => isDataFile(path) && !NO_DATA.test(path))
+    .filter((path) => endingOf(path) !== ending && !PROSE.has(endingOf(path)))
+    .sort(byName);
+}
+
 /** The split that a file's name says; `train` where it says none. */
 export function splitByName(path: string): string {
   return shardSplit(path) ?? wordSplit(path) ?? 'train';

@@ -29,6 +29,7 @@ export interface OpenedSource {
 export async function openSource(spec: SourceSpec, options: ReadSourceOptions): Promise<OpenedSource> {
   const schema = schemaNamed(spec.format ?? 'auto');
   const resolved = await resolveSource(spec, options);
+  if (resolved.note !== undefined) options.onEvent?.({ type: 'note', message: resolved.note });
   return { rows: () => readResolved(resolved, schema, spec, options) };
 }
 

@@ -5,7 +5,7 @@ import { InputError } from '../errors.js';
 import { builtinPath, isBuiltin } from './builtin.js';
 import { fileBytes } from './byte-source.js';
 import { readCard } from './card.js';
-import { findDataFiles, splitByName } from './data-files.js';
+import { findDataFiles, otherFormats, splitByName } from './data-files.js';
 import { parseHubId } from './hub/open-repository.js';
 import { resolveHubSource } from './hub-source.js';
 import { listFiles } from './list-files.js';
@@ -61,14 +61,19 @@ async function openFolder(folder: string, spec: SourceSpec): Promise<ResolvedSou
   }
   const readme = await readFile(join(folder, 'README.md'), 'utf8').catch(() => null);
   const card = readCard(readme, spec.dataset);
+  const files = await listFiles(folder);
   const found = findDataFiles({
     dataset: spec.dataset,
-    files: await listFiles(folder),
+    files,
     card,
     subset: spec.subset,
     split: spec.split,
   });
-  return { ...localFiles(found.map((path) => join(folder, path))), license: card.license };
+  const others = card.configs === null ? otherFormats(files, found) : [];
+  const resolved = { ...localFiles(found.map((path) => join(folder, path))), license: card.license };
+  if (others.length === 0) return resolved;
+  const some = others.length > 3 ? `${others.slice(0, 3).join(', ')}, …` : others.join(', ');
+  return { ...resolved, note: `${spec.dataset}: not read, as most files are of another format: ${some}` };
 }
 
 function localFiles(paths: readonly string[]): ResolvedSource {

@@ -6,6 +6,8 @@ export interface ResolvedSource {
   readonly revision: string | null;
   readonly license: string | null;
   readonly files: readonly SourceFile[];
+  /** What should be known of how the files were chosen. */
+  readonly note?: string;
 }
 
 export interface SourceFile {

@@ -41,6 +41,7 @@ export type SourceEvent =
       readonly license: string | null;
       readonly files: readonly string[];
     }
+  | { readonly type: 'note'; readonly message: string }
   | {
       readonly type: 'download';
       readonly source: string;

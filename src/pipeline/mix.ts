@@ -17,7 +17,7 @@ import { loadTokenizer } from '../text/load-tokenizer.js';
 import type { Tokenizer } from '../text/tokenizer.js';
 import { VERSION } from '../version.js';
 
-export type MixEvent = BuildEvent | SourceEvent | { readonly type: 'note'; readonly message: string };
+export type MixEvent = BuildEvent | SourceEvent;
 
 /** A built mix with the tokenizer that made it, which writing it needs again. */
 export interface MixWithTokenizer {

@@ -163,6 +163,20 @@ describe('readSource()', () => {
     await expect(read({ dataset: saved, subset: 'el' })).rejects.toThrow('but a saved dataset has none');
   });
 
+  it('says which files of a folder it passes over', async () => {
+    for (const name of ['rows-a.jsonl', 'rows-b.jsonl', 'old.json', 'notes.md'])
+      write(`mixed/${name}`, [{ text: name }]);
+    const events: SourceEvent[] = [];
+    expect((await read({ dataset: 'mixed' }, 1, (event) => events.push(event))).map(textOf)).toEqual([
+      'rows-a.jsonl',
+      'rows-b.jsonl',
+    ]);
+    expect(events).toContainEqual({
+      type: 'note',
+      message: 'mixed: not read, as most files are of another format: old.json',
+    });
+  });
+
   it('walks through links in a folder, but not round in circles', async () => {
     write('linked/data/rows.jsonl', [{ text: 'a' }]);
     write('elsewhere/more.jsonl', [{ text: 'b' }]);
