@@ -31,6 +31,7 @@ interface Queue {
   readonly weight: number;
   /** So many of the sequences, the first ones, are taken in any case. */
   readonly required: number;
+  readonly tie: number;
   next: number;
   taken: number;
 }
@@ -54,7 +55,16 @@ export function selectSequences(
     const required = candidates.filter((candidate) => candidate.required).flatMap((candidate) => candidate.sequences);
     const sequences = [...required, ...interleaveWindows(candidates.filter((candidate) => !candidate.required))];
     const available = sequences.reduce((sum, sequence) => sum + sequence.inputIds.length, 0);
-    return { key, sequences, available, weight: weights[index] ?? 0, required: required.length, next: 0, taken: 0 };
+    return {
+      key,
+      sequences,
+      available,
+      weight: weights[index] ?? 0,
+      required: required.length,
+      tie: tieOf(candidates),
+      next: 0,
+      taken: 0,
+    };
   });
   const budget = quotas.tokens ?? Number.POSITIVE_INFINITY;
   const targets = shareBudget(queues, budget);
@@ -81,8 +91,9 @@ export function selectSequences(
   for (let took = true; took;) {
     const needy = queues
       .filter((queue) => queue.weight > 0)
-      .map((queue) => ({ queue, missing: missingShare(queue, targets[queues.indexOf(queue)] ?? 0) }))
-      .sort((a, b) => b.missing - a.missing);
+      .map((queue) => ({ queue, ...missingOf(queue, targets[queues.indexOf(queue)] ?? 0) }))
+      // Where the budget has not a sequence for every stratum, all of them miss the whole of their targets alike.
+      .sort((a, b) => b.share - a.share || b.tokens - a.tokens || a.queue.tie - b.queue.tie);
     took = needy.some(({ queue }) => take(queue, left));
   }
   return {
@@ -96,8 +107,14 @@ export function selectSequences(
   };
 }
 
-function missingShare(queue: Queue, target: number): number {
-  return (target - queue.taken) / Math.max(1, target);
+function missingOf(queue: Queue, target: number): { readonly share: number; readonly tokens: number } {
+  const tokens = target - queue.taken;
+  return { share: tokens / Math.max(1, target), tokens };
+}
+
+/** A number by the seed that orders strata which nothing else does: their names would always prefer the same languages. */
+function tieOf(candidates: readonly Candidate[]): number {
+  return ((candidates[0]?.draw ?? 0) * 65_536) % 1;
 }
 
 /** First a window of every sample in the order of the draw, then a second one, …; each sample's windows begin anywhere. */

@@ -276,3 +276,33 @@ describe('required samples', () => {
     expect(() => selectSequences(strata, quotas)).toThrow('Cannot include all rows asked for: they exceed 100 tokens');
   });
 });
+
+describe('a budget of fewer sequences than there are strata', () => {
+  const languages = Array.from({ length: 12 }, (_, index) => `l${String(index).padStart(2, '0')}`);
+  const strata = (seed: number) =>
+    languages.map((language) => ({
+      key: { source: 's', language },
+      candidates: Array.from({ length: 4 }, (_, index) => ({
+        ...candidate('s', `${language}-${index}`, [500], language),
+        draw: drawOf(seed, 's', `${language}-${index}`),
+      })).sort((a, b) => a.draw - b.draw),
+    }));
+  const chosen = (seed: number, languageWeights = none) =>
+    selectSequences(strata(seed), { tokens: 1600, sourceWeights: none, languageWeights }).sequences.map(
+      ({ language }) => language,
+    );
+
+  // It once went by the alphabet: a language with three times the weight of the others got nothing.
+  it('goes to those of most weight', () => {
+    for (const weighted of languages) expect(chosen(1, new Map([[weighted, 3]]))).toContain(weighted);
+  });
+
+  it('goes to others with every seed, where weights are equal', () => {
+    const counts = new Map<string, number>();
+    for (let seed = 0; seed < 600; seed++) {
+      for (const language of chosen(seed)) counts.set(language, (counts.get(language) ?? 0) + 1);
+    }
+    // 150 each; the standard deviation is 11.
+    for (const language of languages) expect(Math.abs((counts.get(language) ?? 0) - 150)).toBeLessThan(50);
+  });
+});
