@@ -39,10 +39,15 @@ export async function inputDrift(
   return regress(statistics, cross, settings);
 }
 
-/** W + W·(M − I) for a weight [out, in] and the drift of its inputs. */
-export function followDrift(weight: Float32Array, drift: Float32Array, inFeatures: number): Promise<Float32Array> {
+/** W + W·(M − I) for a weight [out, in] and the drift of its inputs, in `out` where that is given. */
+export function followDrift(
+  weight: Float32Array,
+  drift: Float32Array,
+  inFeatures: number,
+  out?: Float32Array,
+): Promise<Float32Array> {
   const shape = { m: weight.length / inFeatures, n: inFeatures, k: inFeatures };
-  return gemm(weight, drift, shape, { addend: weight });
+  return gemm(weight, drift, shape, { addend: weight, ...(out === undefined ? {} : { out }) });
 }
 
 /**

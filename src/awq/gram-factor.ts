@@ -52,12 +52,14 @@ export interface FactorSettings {
  * al. 2022) uses a Cholesky factor of H⁻¹; a Cholesky factor of H in reversed visiting order gives the same feedback
  * without inverting anything. A Gram that is still not positive definite in f32 is damped ten times more, repeatedly.
  *
+ * @param room `factorSize` values that the factor is to lie in; a fresh array when left out
  * @returns null when the Gram is zero: there is nothing to weigh errors by
  */
 export async function factorGram(
   gram: Float32Array,
   inFeatures: number,
   settings: FactorSettings,
+  room?: Float32Array,
 ): Promise<GramFactor | null> {
   const diagonal = Float64Array.from({ length: inFeatures }, (_, i) => gram[i * inFeatures + i]!);
   const mean = diagonal.reduce((sum, value) => sum + value, 0) / inFeatures;
@@ -65,7 +67,7 @@ export async function factorGram(
   const order = visitingOrder(diagonal, settings.columnOrder);
   let damping = settings.damping;
   for (let attempt = 0; attempt <= MAX_DAMPING_RETRIES; attempt++, damping = Math.max(damping * 10, 1e-6)) {
-    const panels = await factorPanels(gram, inFeatures, order, damping * mean);
+    const panels = await factorPanels(gram, inFeatures, order, damping * mean, room);
     if (panels !== null) return { inFeatures, order, added: damping * mean, panels };
   }
   throw new RangeError(`Gram of ${inFeatures} channels is not positive semidefinite: is it really XᵀX?`);
@@ -80,12 +82,26 @@ function visitingOrder(diagonal: Float64Array, columnOrder: 'diagonal' | 'stored
   return order;
 }
 
-function factorPanels(gram: Float32Array, n: number, order: Int32Array, added: number): Promise<FactorPanel[] | null> {
+/** Values of a factor. */
+export function factorSize(inFeatures: number): number {
+  let size = 0;
+  for (let start = 0; start < inFeatures; start += PANEL)
+    size += (inFeatures - start) * Math.min(PANEL, inFeatures - start);
+  return size;
+}
+
+function factorPanels(
+  gram: Float32Array,
+  n: number,
+  order: Int32Array,
+  added: number,
+  room?: Float32Array,
+): Promise<FactorPanel[] | null> {
   return withKernel(2 * PANEL * PANEL + n * PANEL, 3, async (kernel) => {
     const block = kernel.floats(PANEL * PANEL);
     const inverse = kernel.floats(PANEL * PANEL);
     const rest = kernel.floats(n * PANEL);
-    const panels = gatherPanels(gram, n, order, added);
+    const panels = gatherPanels(gram, n, order, added, room);
     const inverses: Float32Array[] = [];
     for (const [index, panel] of panels.entries()) {
       const start = index * PANEL;
@@ -112,10 +128,17 @@ function factorPanels(gram: Float32Array, n: number, order: Int32Array, added: n
 }
 
 /** The reordered, damped Gram's lower triangle as column panels, each from its diagonal down. */
-function gatherPanels(gram: Float32Array, n: number, order: Int32Array, added: number): Float32Array[] {
+function gatherPanels(
+  gram: Float32Array,
+  n: number,
+  order: Int32Array,
+  added: number,
+  room: Float32Array = new Float32Array(factorSize(n)),
+): Float32Array[] {
   const panels: Float32Array[] = [];
-  for (let start = 0; start < n; start += PANEL) {
-    panels.push(new Float32Array((n - start) * Math.min(PANEL, n - start)));
+  for (let start = 0, at = 0; start < n; start += PANEL) {
+    const size = (n - start) * Math.min(PANEL, n - start);
+    panels.push(room.subarray(at, (at += size)));
   }
   // Row by row, so that each row of the Gram is read from memory once.
   for (let row = 0; row < n; row++) {

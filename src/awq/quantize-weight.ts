@@ -1,7 +1,7 @@
 import { InputError } from '../errors.js';
 import { descendCodes } from './descent.js';
 import { feedErrorsForward } from './error-feedback.js';
-import { factorGram, type GramFactor } from './gram-factor.js';
+import { factorGram, factorSize, type GramFactor } from './gram-factor.js';
 import { fitClippedRange, fitRange } from './group-parameters.js';
 import { withKernel } from './kernel.js';
 import { groupWidth, laneCount, storeCodes } from './layout.js';
@@ -56,17 +56,20 @@ export interface QuantizedWeight {
  * Factors a Gram once for all the Linears that read the same smoothed inputs (gate and up of one expert, q, k and v).
  *
  * @param gram mean xxᵀ [in, in]; may be singular
+ * @param allocate makes room for the factor, in place of a fresh array
  * @throws InputError when it holds a value that is not finite
  */
 export async function prepareGram(
   gram: Float32Array,
   inFeatures: number,
   settings: RoundingSettings,
+  allocate?: (length: number) => Float32Array,
 ): Promise<PreparedGram> {
   if (gram.length !== inFeatures * inFeatures)
     throw new RangeError(`Gram holds ${gram.length} values, not ${inFeatures}²`);
   if (!allFinite(gram)) throw new InputError('Cannot quantize with statistics that are not finite (NaN or infinity)');
-  const factor = settings.rounding === 'gptq' ? await factorGram(gram, inFeatures, settings) : null;
+  if (settings.rounding !== 'gptq') return { inFeatures, gram, factor: null };
+  const factor = await factorGram(gram, inFeatures, settings, allocate?.(factorSize(inFeatures)));
   return { inFeatures, gram, factor };
 }
 

@@ -9,6 +9,7 @@ import {
   smoothGram,
 } from '../awq/statistics.js';
 import type { ExpertPlan, MoePlan } from '../model/plan.js';
+import { gramStride } from './gram-stride.js';
 import { noEnergy } from './language-sample.js';
 import { loadExpert, type LoadedExpert } from '../runtime/expert-runner.js';
 import { openRowStore } from '../runtime/row-store.js';
@@ -49,7 +50,7 @@ export async function calibrateExperts(
         ? null
         : await expert.run(
             rows,
-            { input: isQuantized && keepsGrams, inner: isQuantized },
+            { input: isQuantized && keepsGrams, inner: isQuantized, stride: strideOf(lane, plan, tokens) },
             { sum: addTo(accumulator, rows) },
           );
     if (!isQuantized) continue;
@@ -71,6 +72,10 @@ export async function calibrateExperts(
   input.close();
   accumulator.close();
   return { result: { losses, experts: results }, transfer: transferOf(results.flatMap(({ linears }) => linears)) };
+}
+
+function strideOf({ settings }: QuantizeLane, { gate, down }: ExpertPlan, tokens: number): number {
+  return gramStride(settings.rounding, tokens, Math.max(gate.inFeatures, down.inFeatures));
 }
 
 interface MeanStatistics {
@@ -169,7 +174,8 @@ async function gateUpStatistics(
   const tokens = rows.tokens.length;
   const kappa = settings.shrinkage;
   if (width <= GRAM_SEARCH_WIDTH) {
-    const sum = input ?? (await expert.run(rows, { input: true, inner: false }, {})).input!;
+    const stride = gramStride(settings.rounding, tokens, width);
+    const sum = input ?? (await expert.run(rows, { input: true, inner: false, stride }, {})).input!;
     const gram = shrink(sum.gram, tokens, layerGram, kappa, model.scratch.floats('gate-gram', width * width));
     return gram === null ? null : { kind: 'gram', gram };
   }
@@ -234,7 +240,8 @@ export async function quantizeExperts(
     const tokens = job.assignments.offsets[e + 1]! - job.assignments.offsets[e]!;
     if (sum === null && tokens > 0) {
       const expert = loadExpert(moe, e, model.reader, model);
-      const sums = await expert.run(routedRows(input, moe.topK, e, job), { input: true, inner: false }, {});
+      const statistics = { input: true, inner: false, stride: strideOf(lane, plan, tokens) };
+      const sums = await expert.run(routedRows(input, moe.topK, e, job), statistics, {});
       sum = sums.input!.gram;
     }
     sum ??= new Float32Array(job.layerGram.length);

@@ -1,9 +1,9 @@
 import { followDrift } from '../awq/drift.js';
-import { prepareGram } from '../awq/quantize-weight.js';
+import { prepareGram, type PreparedGram } from '../awq/quantize-weight.js';
 import { rowsPerLinear } from '../awq/scale-candidates.js';
 import { scaleLosses, type InputStatistics } from '../awq/scale-search.js';
 import { shrink, smoothGram } from '../awq/statistics.js';
-import { loadExpert } from '../runtime/expert-runner.js';
+import { loadExpert, type LoadedExpert } from '../runtime/expert-runner.js';
 import { openRowStore } from '../runtime/row-store.js';
 import { overriddenReader } from '../runtime/weights.js';
 import type { Handled } from '../runtime/workers.js';
@@ -33,7 +33,7 @@ export async function searchGates(lane: QuantizeLane, job: DriftJobs['searchGate
     if (tokens === 0) continue;
     let statistics: InputStatistics;
     if (width <= GRAM_SEARCH_WIDTH) {
-      const sum = await inputSum(lane, job.layer, e, rows);
+      const sum = await inputSum(lane, job.layer, e, rows, keepsGrams);
       const room = model.scratch.floats('gate-gram', width * width);
       statistics = { kind: 'gram', gram: shrink(sum, tokens, job.layerGram, settings.shrinkage, room)! };
       if (keepsGrams) drifted.set(e, sum);
@@ -84,24 +84,25 @@ export async function quantizeFollowing(
     const tokens = rows.tokens.length;
     const measured = { sampled: sampleOfExpert(input, moe, e, job), energy };
     const gates = await quantizeGates(lane, job, e, rows, measured);
-    const reader = overriddenReader(model.reader, effectiveGates(gates, job.scales));
+    const reader = overriddenReader(model.reader, effectiveGates(lane, gates, job.scales));
     const expert = loadExpert(moe, e, reader, model);
     const inner = model.scratch.floats('following.inner', tokens * down.inFeatures);
     const own = await expert.run(rows, STATISTICS_OF_DOWN, {
+      grams: { inner: model.scratch.floats('following.gram', down.inFeatures ** 2) },
       inner: (part, from) => inner.set(part, from * down.inFeatures),
     });
-    const layer = forced === null ? null : (await expert.run(forced, STATISTICS_OF_DOWN, {})).inner!.gram;
-    if (layer !== null) for (let i = 0; i < layer.length; i++) layer[i]! /= job.forced.length;
+    const layer =
+      forced === null
+        ? null
+        : await forcedGram(expert, forced, model.scratch.floats('forced.gram', down.inFeatures ** 2));
     const sum = own.inner!.gram;
     const gram = shrink(sum, tokens, layer, settings.shrinkage, sum);
-    const prepared = gram === null ? null : await prepareGram(gram, down.inFeatures, settings.rounding);
+    const prepared = gram === null ? null : await prepare(lane, gram, down.inFeatures);
     const weight = weightOf(lane, down);
     const { quantized, result } = await quantizeTarget(lane, down, weight, weight, prepared, null, null);
-    await putOut(
-      model,
-      { down, data: effectiveWeight(down, quantized, null, null).data, moe, rows, inner },
-      accumulator,
-    );
+    const room = model.scratch.floats('effective.down', weight.length);
+    const { data } = effectiveWeight(down, quantized, null, null, room);
+    await putOut(model, { down, data, moe, rows, inner }, accumulator);
     const ownShare = tokens === 0 ? 0 : tokens / (tokens + settings.shrinkage);
     experts.push({ expert: e, tokens, ownShare, linears: [...gates.map((gate) => gate.result), result] });
   }
@@ -122,15 +123,15 @@ async function quantizeGates(
 ): Promise<TargetResult[]> {
   const { model, settings, drifted } = lane;
   const width = model.plan.hiddenSize;
-  const sum = drifted.get(e) ?? (await inputSum(lane, job.layer, e, rows));
+  const sum = drifted.get(e) ?? (await inputSum(lane, job.layer, e, rows, false));
   const gram = shrink(sum, rows.tokens.length, job.layerGram, settings.shrinkage, sum);
   if (gram !== null && job.scales !== null) smoothGram(gram, job.scales, gram);
-  const prepared = gram === null ? null : await prepareGram(gram, width, settings.rounding);
+  const prepared = gram === null ? null : await prepare(lane, gram, width);
   const { gate, up } = moeOf(model.plan, job.layer).experts[e]!;
   const results: TargetResult[] = [];
   for (const linear of [gate, up]) {
     const weight = weightOf(lane, linear);
-    const target = await followDrift(weight, job.drift, width);
+    const target = await followDrift(weight, job.drift, width, model.scratch.floats('target', weight.length));
     results.push(await quantizeTarget(lane, linear, weight, target, prepared, job.scales, measured));
   }
   return results;
@@ -138,18 +139,39 @@ async function quantizeGates(
 
 /** What gate and up compute with once they are quantized, by the weights that they replace. */
 function effectiveGates(
+  { model }: QuantizeLane,
   gates: readonly TargetResult[],
   scales: Float32Array | null,
 ): Parameters<typeof overriddenReader>[1] {
   return new Map(
     gates.map(({ quantized, linear }) => {
-      const { key, data, shape } = effectiveWeight(linear, quantized, scales, null);
+      const room = model.scratch.floats(`effective.${linear.module.split('.').at(-1)}`, quantized.codes.length);
+      const { key, data, shape } = effectiveWeight(linear, quantized, scales, null, room);
       return [key, { data, shape }] as const;
     }),
   );
 }
 
-async function inputSum({ model }: QuantizeLane, layer: number, e: number, rows: RoutedRows): Promise<Float32Array> {
+/** @param keeps the sum outlives the next one */
+async function inputSum(
+  { model }: QuantizeLane,
+  layer: number,
+  e: number,
+  rows: RoutedRows,
+  keeps: boolean,
+): Promise<Float32Array> {
   const expert = loadExpert(moeOf(model.plan, layer), e, model.reader, model);
-  return (await expert.run(rows, { input: true, inner: false }, {})).input!.gram;
+  const grams = keeps ? {} : { input: model.scratch.floats('input.gram', rows.width ** 2) };
+  return (await expert.run(rows, { input: true, inner: false }, { grams })).input!.gram;
+}
+
+/** Mean xxᵀ of down's inputs for tokens that the expert is made to see. */
+async function forcedGram(expert: LoadedExpert, forced: RoutedRows, room: Float32Array): Promise<Float32Array> {
+  const { gram } = (await expert.run(forced, STATISTICS_OF_DOWN, { grams: { inner: room } })).inner!;
+  for (let i = 0; i < gram.length; i++) gram[i]! /= forced.tokens.length;
+  return gram;
+}
+
+function prepare({ model, settings }: QuantizeLane, gram: Float32Array, width: number): Promise<PreparedGram> {
+  return prepareGram(gram, width, settings.rounding, (length) => model.scratch.floats('factor', length));
 }

@@ -15,7 +15,7 @@ import type { QuantizeContext } from './quantize-context.js';
 import type { LinearResult } from './quantize-jobs.js';
 import { evenSample, FORCED_SAMPLE } from './forced-sample.js';
 import type { CellReport, EdgeReport, LayerResult } from './layer-report.js';
-import { wantedTaps } from './quantize-layer.js';
+import { wantedTaps } from './wanted-taps.js';
 import {
   BESIDE_EXPERTS,
   DENSE_TAPS,
@@ -26,6 +26,7 @@ import {
 } from './quantize-shared.js';
 import { edgeCandidates, meansOf, searchEdge, searchReaders, sumLosses, type Mean } from './search-edge.js';
 import { rewriteTensors } from './rewrite.js';
+import { expertOverhead } from './work.js';
 import { settleInto, usableEdges, type Smoothing } from './smoothing.js';
 
 /** What is settled of a layer before its feed-forward block. */
@@ -135,7 +136,7 @@ async function quantizeDriftingExperts(
 
   const edge = usableEdges(layer, targets).find(({ tap }) => tap === 'feed-forward-input');
   const input = { expertsInput: follower.expertsInput!, routing: follower.routing!, assignments: followed.assignments };
-  const dealt = dealExperts(followed.assignments, lanes.count, FORCED_SAMPLE);
+  const dealt = dealExperts(followed.assignments, lanes.count, expertOverhead(moe, context.settings));
   const { smoothing, edges } = settled;
   if (edge !== undefined) {
     const readers = edge.readers.map(({ module }) => module).filter((module) => targets.quantized.has(module));

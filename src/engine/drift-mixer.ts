@@ -6,7 +6,7 @@ import { addEnergy } from './language-sample.js';
 import { runLayerBlocks, spans } from './layer-pass.js';
 import { mixerRowsOf, type PassState } from './pass-state.js';
 import type { QuantizeContext } from './quantize-context.js';
-import { wantedTaps } from './quantize-layer.js';
+import { wantedTaps } from './wanted-taps.js';
 import { MIXER_TAPS, quantizeShared } from './quantize-shared.js';
 import { meansOf, searchEdge, type Mean } from './search-edge.js';
 import { noSmoothing, settleInto, usableEdges } from './smoothing.js';

@@ -58,7 +58,7 @@ export async function runLayer(model: LaneModel, job: ForwardJobs['layer']['job'
     model.reader,
     new Map(job.overrides.map(({ key, data, shape }) => [key, { data, shape }])),
   );
-  const options = { taps: new Set(job.taps), sample: job.sample, half: job.half };
+  const options = { taps: new Set(job.taps), sample: job.sample, half: job.half, stride: job.stride };
   const layer = loadLayer(model.plan, model.plan.layers[job.layer]!, reader, model, options);
   const hidden = openRowStore(job.hidden);
   const rows = job.expertsInput === null ? null : openRowStore(job.expertsInput);

@@ -67,6 +67,8 @@ export interface ForwardJobs {
       readonly expertsInput: RowStoreDescriptor | null;
       readonly routing: SharedRouting | null;
       readonly taps: readonly Tap[];
+      /** One token in how many enters the taps' sums. */
+      readonly stride: number;
       /** Tokens whose inputs are returned as they are, rising. */
       readonly sample: Int32Array;
       /** Weights to use instead of the stored ones. */

@@ -27,6 +27,7 @@ export async function embedTokens(lanes: ForwardLanes, { layout, hidden }: PassS
 export interface LayerBlocksOptions {
   /** Tokens whose inputs are returned beside the sums. */
   readonly sample?: Int32Array;
+  readonly stride?: number;
   readonly overrides?: readonly WeightOverride[];
   readonly half?: LayerHalf;
   readonly mixerRows?: RowStoreDescriptor | null;
@@ -41,7 +42,7 @@ export async function runLayerBlocks(
   state: PassState,
   layer: number,
   taps: readonly Tap[],
-  { sample = new Int32Array(0), overrides = [], half = 'whole', mixerRows = null }: LayerBlocksOptions = {},
+  { sample = new Int32Array(0), stride = 1, overrides = [], half = 'whole', mixerRows = null }: LayerBlocksOptions = {},
 ): Promise<readonly SharedSums[]> {
   const { hidden, expertsInput, routing } = state;
   const parts = await Promise.all(
@@ -57,6 +58,7 @@ export async function runLayerBlocks(
             expertsInput,
             routing,
             taps,
+            stride,
             sample,
             overrides,
           }),

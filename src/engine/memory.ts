@@ -3,7 +3,7 @@ import { layerLinears, linearsByTap, mixerLinears } from '../model/linears.js';
 import type { LayerPlan, ModelPlan } from '../model/plan.js';
 import { DEFAULT_BATCH_LIMITS } from '../runtime/batches.js';
 import { KEPT_GRAM_BYTES } from './search-limits.js';
-import { wantedTaps } from './quantize-layer.js';
+import { wantedTaps } from './wanted-taps.js';
 
 /** Node, onnxruntime and the compiled code: of the process, and of each lane. Measured on idle ones. */
 const PROCESS_BYTES = 150 * 2 ** 20;

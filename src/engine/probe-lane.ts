@@ -11,7 +11,7 @@ import { createRowStore, openRowStore } from '../runtime/row-store.js';
 import { readLinear } from '../runtime/weights.js';
 import type { Handled } from '../runtime/workers.js';
 import { schemeOf, type QuantizeLane } from './quantize-lane.js';
-import { wantedTaps } from './quantize-layer.js';
+import { wantedTaps } from './wanted-taps.js';
 import { DOWN_SEARCH_ROWS } from './search-limits.js';
 import { attentionWork, roundingWork } from './work.js';
 

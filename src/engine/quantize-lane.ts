@@ -204,14 +204,15 @@ export function addLosses(target: Float64Array, values: Float64Array): void {
   for (let i = 0; i < target.length; i++) target[i]! += values[i]!;
 }
 
-/** Q[o, i] · outputScales[o] / inputScales[i]: the quantized Linear as it acts on the unsmoothed input. */
+/** Q[o, i] · outputScales[o] / inputScales[i]: the quantized Linear as it acts on the unsmoothed input, in `room`. */
 export function effectiveWeight(
   { weight, outFeatures, inFeatures }: Linear,
   quantized: QuantizedLinear,
   inputScales: Float32Array | null,
   outputScales: Float32Array | null,
+  room?: Float32Array,
 ): WeightOverride {
-  const data = dequantize(quantized);
+  const data = dequantize(quantized, room);
   const inverse = inputScales?.map((scale) => 1 / scale) ?? null;
   const back = outputScales?.map((scale) => 1 / scale) ?? null;
   return {

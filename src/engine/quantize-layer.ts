@@ -1,9 +1,9 @@
-import type { Targets } from '../awq/targets.js';
 import { linearsByTap } from '../model/linears.js';
-import type { LayerPlan, SmoothingEdge, Tap } from '../model/plan.js';
+import type { LayerPlan, SmoothingEdge } from '../model/plan.js';
 import { assignExperts, combineExperts, dealExperts, runLayerBlocks, type LayerRouting } from './layer-pass.js';
 import type { QuantizeContext } from './quantize-context.js';
 import { evenSample, FORCED_SAMPLE } from './forced-sample.js';
+import { gramStride } from './gram-stride.js';
 import { addEnergy, noEnergy } from './language-sample.js';
 import type { EdgeReport, LayerResult } from './layer-report.js';
 import { quantizedModules } from './quantized-modules.js';
@@ -19,24 +19,9 @@ import {
 } from './search-edge.js';
 import type { CalibrationJobs, ExpertResult } from './quantize-jobs.js';
 import { rewriteTensors } from './rewrite.js';
+import { wantedTaps } from './wanted-taps.js';
+import { expertOverhead } from './work.js';
 import { noSmoothing, settleInto, usableEdges, type Smoothing } from './smoothing.js';
-
-/**
- * The statistics a layer's Linears are quantized with.
- *
- * @param follows routed experts take theirs from the stream that follows the quantized layers
- */
-export function wantedTaps(layer: LayerPlan, targets: Targets, follows = false): Tap[] {
-  const { feedForward } = layer;
-  const ofExperts = new Set(
-    feedForward.kind === 'moe' ? feedForward.experts.flatMap(({ gate, up }) => [gate, up]) : [],
-  );
-  const taps = [...linearsByTap(layer)]
-    .filter(([, linears]) => linears.some((linear) => targets.quantized.has(linear.module) && !ofExperts.has(linear)))
-    .map(([tap]) => tap);
-  const hasExperts = feedForward.kind === 'moe' && targets.quantized.has(feedForward.experts[0]!.down.module);
-  return hasExperts && !follows && !taps.includes('feed-forward-input') ? [...taps, 'feed-forward-input'] : taps;
-}
 
 /**
  * Searches the scales of a layer's edges, runs its experts while quantizing their downs, then quantizes everything else.
@@ -46,9 +31,12 @@ export async function quantizeLayer(
   context: QuantizeContext,
   layer: LayerPlan,
 ): Promise<LayerResult & { readonly routing: LayerRouting | null }> {
-  const { lanes, plan, targets, state, sample } = context;
+  const { lanes, plan, targets, state, sample, settings } = context;
   const taps = wantedTaps(layer, targets);
-  const sums = await runLayerBlocks(lanes, state, layer.index, taps, { sample: sample.tokens });
+  const widths = linearsByTap(layer);
+  const widest = Math.max(plan.hiddenSize, ...taps.map((tap) => widths.get(tap)?.[0]?.inFeatures ?? 0));
+  const stride = gramStride(settings.rounding, state.layout.tokens, widest);
+  const sums = await runLayerBlocks(lanes, state, layer.index, taps, { sample: sample.tokens, stride });
   const routing = assignExperts(plan, state, layer.index);
   const means = meansOf(sums, state.layout.tokens);
   const smoothing = noSmoothing();
@@ -112,17 +100,17 @@ async function searchExperts(
   layer: LayerPlan,
   edge: SmoothingEdge | null,
   mean: Mean | null,
-  { assignments }: LayerRouting,
+  { assignments, moe }: LayerRouting,
   settle: Settle,
 ): Promise<readonly ExpertResult[]> {
-  const { lanes, plan, state, targets } = context;
+  const { lanes, plan, state, targets, settings } = context;
   const { expertsInput, accumulators, routing } = state;
   if (expertsInput === null || routing === null)
     throw new Error(`layer ${layer.index} has experts, but the pass has no room for them`);
   const readers = edge === null ? [] : quantizedModules(edge.readers, targets);
   const candidates = edge === null || mean === null ? [] : await edgeCandidates(context, layer, readers, mean);
   const parts = await Promise.all(
-    dealExperts(assignments, lanes.count, FORCED_SAMPLE).map((experts, lane) =>
+    dealExperts(assignments, lanes.count, expertOverhead(moe, settings)).map((experts, lane) =>
       lanes.call(lane, 'calibrateExperts', {
         layer: layer.index,
         experts,
@@ -157,7 +145,7 @@ async function searchExperts(
 }
 
 async function quantizeGatesAndUps(
-  { lanes, state, sample }: QuantizeContext,
+  { lanes, state, sample, settings }: QuantizeContext,
   layer: LayerPlan,
   edge: SmoothingEdge | null,
   layerGram: Float32Array,
@@ -167,7 +155,7 @@ async function quantizeGatesAndUps(
   const { expertsInput, routing } = state;
   const scales = edge === null ? null : (smoothing.inputs.get(moe.experts[0]!.gate.module) ?? null);
   const parts = await Promise.all(
-    dealExperts(assignments, lanes.count, FORCED_SAMPLE).map((experts, lane) =>
+    dealExperts(assignments, lanes.count, expertOverhead(moe, settings)).map((experts, lane) =>
       lanes.call(lane, 'quantizeExperts', {
         layer: layer.index,
         experts,

@@ -5,7 +5,7 @@ import type { LayerPlan, Linear, MixerPlan, MoePlan, Tap } from '../model/plan.j
 import type { QuantizeSettings } from './quantize-settings.js';
 import { DOWN_SEARCH_ROWS, GRAM_SEARCH_WIDTH, SKETCH_ROWS } from './search-limits.js';
 import { FORCED_SAMPLE } from './forced-sample.js';
-import { wantedTaps } from './quantize-layer.js';
+import { wantedTaps } from './wanted-taps.js';
 
 /** Floating-point operations of one layer, by part of the method. */
 export type LayerWork = Readonly<Record<WorkPart, number>>;
@@ -130,6 +130,21 @@ export function roundingWork(rows: number, inFeatures: number, { rounding, schem
   const clips = rounding.clip ? CLIP_RANGES[scheme.symmetric ? 'symmetric' : 'asymmetric'] : 0;
   const block = 2 * CLIP_BLOCK;
   return rows * inFeatures * (clips * block + (gptq ? inFeatures : 0) + sweeps * (2 * inFeatures + block));
+}
+
+/**
+ * What quantizing one expert takes besides what its tokens take, in tokens: rounding costs the same whoever is routed
+ * there. For experts of 768 × 2048 it is some ten thousand.
+ */
+export function expertOverhead({ experts }: MoePlan, settings: QuantizeSettings): number {
+  const { gate, up, down } = experts[0]!;
+  const [inner, width] = [square(down.inFeatures), square(gate.inFeatures)];
+  const perToken = 2 * (size(gate) + size(up) + size(down)) + 2 * (width + inner);
+  const rounding = sum([gate, up, down], (linear) => roundingWork(linear.outFeatures, linear.inFeatures, settings));
+  const factors = settings.rounding.rounding === 'gptq' ? sum(factoredWidths({ gate, down }), (n) => n ** 3 / 3) : 0;
+  const targets = settings.followDrift ? 2 * gate.inFeatures * (size(gate) + size(up)) : 0;
+  const forced = settings.shrinkage > 0 ? FORCED_SAMPLE * 2 * (size(gate) + size(up) + inner) : 0;
+  return (rounding + factors + targets + forced) / perToken;
 }
 
 /** All parts together. */

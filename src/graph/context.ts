@@ -18,19 +18,26 @@ export interface BlockContext {
   readonly valid: () => Value;
   /** Rows whose inputs a tap returns as they are, as whole numbers in f32: exact up to 2²⁴ rows of a batch. */
   readonly sampleRows: () => Value;
+  /** One token in how many enters the statistics; the tokens are then named like the sampled rows. */
+  readonly stride: number;
+  readonly strideRows: () => Value;
 }
 
-export function createBlockContext(taps: ReadonlySet<Tap>): BlockContext {
+export function createBlockContext(taps: ReadonlySet<Tap>, stride = 1): BlockContext {
   const graph = createGraphBuilder();
   let valid: Value | null = null;
   let sampleRows: Value | null = null;
+  let strideRows: Value | null = null;
   const INT64 = 7;
+  const indices = (name: string): Value => graph.node('Cast', [graph.input(name, 1)], { to: INT64 });
   return {
     graph,
     bindings: new Map(),
     taps,
     valid: () => (valid ??= graph.input('valid', 2)),
-    sampleRows: () => (sampleRows ??= graph.node('Cast', [graph.input('sample_rows', 1)], { to: INT64 })),
+    sampleRows: () => (sampleRows ??= indices('sample_rows')),
+    stride,
+    strideRows: () => (strideRows ??= indices('stride_rows')),
   };
 }
 
@@ -89,21 +96,32 @@ export function norm(context: BlockContext, name: string, plan: NormPlan, x: Val
 export function tap(context: BlockContext, name: Tap, x: Value): void {
   if (!context.taps.has(name)) return;
   const { graph } = context;
-  const masked = graph.node('Mul', [x, context.valid()]);
-  accumulate(graph, name, masked);
+  const tokens =
+    context.stride === 1
+      ? graph.node('Mul', [x, context.valid()])
+      : graph.node('Gather', [x, context.strideRows()], { axis: 0 });
+  accumulate(graph, name, tokens, context.stride);
   graph.output(`sample.${name}`, graph.node('Gather', [x, context.sampleRows()], { axis: 0 }));
 }
 
-/** The statistics of x [rows, features], all of whose rows are tokens. */
-export function accumulate(graph: GraphBuilder, name: string, x: Value): void {
-  accumulateGram(graph, name, x);
-  graph.output(`abs.${name}`, graph.node('ReduceSum', [graph.node('Abs', [x]), graph.integers([0])], { keepdims: 0 }));
+/** The statistics of x [rows, features], all of whose rows are tokens; each stands for `times` of them. */
+export function accumulate(graph: GraphBuilder, name: string, x: Value, times = 1): void {
+  accumulateGram(graph, name, x, times);
+  const sum = graph.node('ReduceSum', [graph.node('Abs', [x]), graph.integers([0])], { keepdims: 0 });
+  graph.output(`abs.${name}`, times === 1 ? sum : graph.node('Mul', [sum, graph.floats([times])]));
 }
 
 /** Of the statistics, XᵀX alone. */
-export function accumulateGram(graph: GraphBuilder, name: string, x: Value): void {
+export function accumulateGram(graph: GraphBuilder, name: string, x: Value, times = 1): void {
   const sum = graph.input(`gram.${name}.sum`, 2);
-  graph.output(`gram.${name}`, graph.node('Gemm', [x, x, sum], { transA: 1 }));
+  graph.output(`gram.${name}`, graph.node('Gemm', [x, x, sum], { transA: 1, alpha: { float: times } }));
+}
+
+/** Every `stride`-th row of x, from the first. */
+export function everyRow(graph: GraphBuilder, x: Value, stride: number): Value {
+  if (stride === 1) return x;
+  const [start, end, axis] = [0, 2 ** 31 - 1, 0].map((value) => graph.integers([value]));
+  return graph.node('Slice', [x, start!, end!, axis!, graph.integers([stride])]);
 }
 
 export function reshape(graph: GraphBuilder, x: Value, shape: readonly number[]): Value {

@@ -4,6 +4,7 @@ import type { Value } from './builder.js';
 import {
   accumulate,
   accumulateGram,
+  everyRow,
   createBlockContext,
   linear,
   linearBindings,
@@ -42,6 +43,8 @@ export function sharedExpert(context: BlockContext, plan: SharedExpertPlan, x: V
 
 /** What an expert's graph returns. */
 export interface ExpertOutputs {
+  /** One row in how many enters the statistics below, from the first; 1 unless told. */
+  readonly stride?: number;
   /** XᵀX of the inputs of gate and up. */
   readonly input: boolean;
   /** XᵀX and Σ|x| of the inputs of down. */
@@ -62,12 +65,13 @@ export function expertGraph(plan: MoePlan, expert: ExpertPlan, outputs: ExpertOu
   const routing = (): Value => graph.input('routing', 2);
   let x = graph.input('x', 2);
   if (plan.weightOn === 'input') x = graph.node('Mul', [x, routing()]);
-  if (outputs.input) accumulateGram(graph, 'input', x);
+  const { stride = 1 } = outputs;
+  if (outputs.input) accumulateGram(graph, 'input', everyRow(graph, x, stride), stride);
   if (!outputs.inner && !outputs.rows && !outputs.output) return context;
   const gate = linear(context, 'gate', expert.gate, x);
   const up = linear(context, 'up', expert.up, x);
   const inner = gated(graph, plan.activation, gate, up);
-  if (outputs.inner) accumulate(graph, 'inner', inner);
+  if (outputs.inner) accumulate(graph, 'inner', everyRow(graph, inner, stride), stride);
   if (outputs.rows) graph.output('rows', inner);
   if (!outputs.output) return context;
   const sum = graph.input('sum', 2);

@@ -15,6 +15,8 @@ export interface LayerGraphOptions {
   /** Parts in which attention is processed. */
   readonly parts?: ScoreParts;
   readonly half?: LayerHalf;
+  /** One token in how many enters the statistics. */
+  readonly stride?: number;
 }
 
 /**
@@ -27,9 +29,9 @@ export function layerGraph(
   plan: LayerPlan,
   hiddenSize: number,
   taps: ReadonlySet<Tap>,
-  { parts = { heads: 1, queries: 1 }, half = 'whole' }: LayerGraphOptions = {},
+  { parts = { heads: 1, queries: 1 }, half = 'whole', stride = 1 }: LayerGraphOptions = {},
 ): BlockContext {
-  const context = createBlockContext(taps);
+  const context = createBlockContext(taps, stride);
   const { graph } = context;
   const hidden = graph.input('hidden', 3);
   const residual = reshape(graph, hidden, [-1, hiddenSize]);

@@ -16,6 +16,8 @@ export interface ExpertRows {
 
 /** Where an expert's results go, part by part; the arrays are used again for the next part. */
 export interface ExpertSink {
+  /** Where Grams are summed up, cleared first; fresh arrays when left out. */
+  readonly grams?: { readonly input?: Float32Array; readonly inner?: Float32Array };
   /** What each row's output, weighted by its routing weight, is added to. */
   readonly sum?: {
     /** Copies the sums of rows [from, from + count) into target [count × hidden]. */
@@ -34,11 +36,15 @@ export interface ExpertSums {
 
 /** One routed expert; its weights are loaded when something needs them, over those of the expert before. */
 export interface LoadedExpert {
-  run(rows: ExpertRows, statistics: Pick<ExpertOutputs, 'input' | 'inner'>, sink: ExpertSink): Promise<ExpertSums>;
+  run(
+    rows: ExpertRows,
+    statistics: Pick<ExpertOutputs, 'input' | 'inner' | 'stride'>,
+    sink: ExpertSink,
+  ): Promise<ExpertSums>;
 }
 
 /**
- * Rows of one call: enough for products to run at full rate while inputs and outputs stay in a core's cache. 4,096 rows
+ * Rows of one call, a multiple of every stride: enough for products to run at full rate while inputs and outputs stay in a core's cache. 4,096 rows
  * of 256 ran a third slower.
  */
 const PART_ROWS = 1024;
@@ -73,6 +79,7 @@ export function loadExpert(
           ['input' as const, hiddenSize],
           ['inner' as const, intermediate],
         ]),
+        sink.grams,
       );
       for (let from = 0; from < routing.length; from += PART_ROWS) {
         const count = Math.min(PART_ROWS, routing.length - from);
@@ -106,8 +113,8 @@ export function loadExpert(
 function graphFor(moe: MoePlan, outputs: ExpertOutputs): BlockContext {
   const graphs = graphsOf.get(moe) ?? new Map<string, BlockContext>();
   graphsOf.set(moe, graphs);
-  const { input, inner, rows, output } = outputs;
-  const key = [input, inner, rows, output].join(' ');
+  const { input, inner, rows, output, stride = 1 } = outputs;
+  const key = [input, inner, rows, output, stride].join(' ');
   let graph = graphs.get(key);
   if (graph === undefined) graphs.set(key, (graph = expertGraph(moe, moe.experts[0]!, outputs)));
   return graph;

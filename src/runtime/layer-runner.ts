@@ -37,6 +37,8 @@ export interface LayerOptions {
   /** Tokens whose inputs are returned beside the sums. */
   readonly sample?: Int32Array;
   readonly half?: LayerHalf;
+  /** Only tokens whose number this divides enter the sums, each in place of so many. */
+  readonly stride?: number;
 }
 
 /** Where a layer with experts leaves what they need. */
@@ -51,7 +53,7 @@ export function loadLayer(
   layer: LayerPlan,
   reader: WeightReader,
   { sessions, scratch }: { readonly sessions: SessionCache; readonly scratch: Scratch },
-  { taps = new Set(), sample = new Int32Array(0), half = 'whole' }: LayerOptions = {},
+  { taps = new Set(), sample = new Int32Array(0), half = 'whole', stride = 1 }: LayerOptions = {},
 ): LoadedLayer {
   const { hiddenSize } = plan;
   const graphs = new Map<string, BlockContext>();
@@ -61,7 +63,7 @@ export function loadLayer(
     if (graph === undefined)
       graphs.set(
         key,
-        (graph = layerGraph(layer, hiddenSize, taps, { half, ...(parts === undefined ? {} : { parts }) })),
+        (graph = layerGraph(layer, hiddenSize, taps, { half, stride, ...(parts === undefined ? {} : { parts }) })),
       );
     return graph;
   };
@@ -101,8 +103,9 @@ export function loadLayer(
       };
       const picked = sampledRows(batch, sample);
       if (graph.graph.inputs.includes('sample_rows')) {
-        feeds['sample_rows'] = { data: Float32Array.from(picked.rows), shape: [picked.rows.length] };
+        feeds['sample_rows'] = rowIndices(picked.rows);
       }
+      if (graph.graph.inputs.includes('stride_rows')) feeds['stride_rows'] = rowIndices(stridedRows(batch, stride));
       const between = mixerRows === null ? null : part('mixer-rows', mixerRows.width);
       if (between !== null && mixerRows !== null && half === 'rest') {
         gatherBatch(batch, mixerRows, between.data);
@@ -174,6 +177,21 @@ function sampledRows(
     }
   });
   return { tokens, rows };
+}
+
+/** A batch's rows that are tokens whose number the stride divides: the same ones however tokens are batched. */
+function stridedRows({ sequences, length }: Batch, stride: number): number[] {
+  return sequences.flatMap(({ row, length: own }, i) => {
+    const first = (stride - (row % stride)) % stride;
+    return Array.from(
+      { length: Math.ceil(Math.max(0, own - first) / stride) },
+      (_, n) => i * length + first + n * stride,
+    );
+  });
+}
+
+function rowIndices(rows: readonly number[]): Feed {
+  return { data: Float32Array.from(rows), shape: [rows.length] };
 }
 
 /** First index whose value is at least `value`, in rising values. */

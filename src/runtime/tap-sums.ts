@@ -20,10 +20,14 @@ export interface RunningSums<Name extends string> {
   add(): void;
 }
 
-/** @param widths features of each tap by name; the taps that the graph does not have are left out. */
+/**
+ * @param widths features of each tap by name; the taps that the graph does not have are left out
+ * @param rooms where Grams go, in place of fresh arrays
+ */
 export function createRunningSums<Name extends string>(
   graph: BlockContext,
   widths: ReadonlyMap<Name, number>,
+  rooms: Partial<Readonly<Record<Name, Float32Array>>> = {},
 ): RunningSums<Name> {
   const sums = new Map<Name, TapSums>();
   const feeds: Record<string, Feed> = {};
@@ -32,7 +36,7 @@ export function createRunningSums<Name extends string>(
   const wanted = new Set(graph.graph.outputs);
   for (const [tap, width] of widths) {
     if (!wanted.has(`gram.${tap}`)) continue;
-    const gram = { data: new Float32Array(width * width), shape: [width, width] };
+    const gram = { data: rooms[tap]?.fill(0) ?? new Float32Array(width * width), shape: [width, width] };
     const total = new Float32Array(width);
     feeds[`gram.${tap}.sum`] = gram;
     outputs[`gram.${tap}`] = gram;

@@ -16,7 +16,7 @@ import {
 } from '../../src/engine/layer-pass.js';
 import { createPassState, layOut } from '../../src/engine/pass-state.js';
 import { startModelLanes } from '../../src/engine/lanes.js';
-import { wantedTaps } from '../../src/engine/quantize-layer.js';
+import { wantedTaps } from '../../src/engine/wanted-taps.js';
 import type { Sequence } from '../../src/mix/sequence.js';
 import { planModel } from '../../src/model/registry.js';
 import { runQuantization } from '../../src/pipeline/quantize.js';
