@@ -3,6 +3,7 @@ import type { Compressors } from 'hyparquet';
 import { decompress } from 'fzstd';
 import { compressors } from 'hyparquet-compressors';
 import { createZstdGuard } from './zstd-frames.js';
+import { zstdOutput } from './zstd-output.js';
 
 /** `maxOutputLength` must be positive; a page may be empty. */
 const bounded = (length: number) => ({ maxOutputLength: Math.max(length, 1) });
@@ -17,6 +18,6 @@ export const CODECS: Compressors = {
   BROTLI: (input, length) => brotliDecompressSync(input, bounded(length)),
   ZSTD: (input, length) => {
     createZstdGuard(length)(input);
-    return decompress(input, new Uint8Array(length));
+    return decompress(input, zstdOutput(length));
   },
 };
