@@ -59,11 +59,15 @@ export function route(
   const row = new Float32Array(experts);
   const choice = new Float32Array(experts);
   const picked = new Int32Array(topK);
+  const out = new Float32Array(topK);
+  // Values are copied one by one: for rows as short as these a view takes longer to make than to read.
   for (let token = 0; token < tokens; token++) {
-    row.set(logits.subarray(token * experts, (token + 1) * experts));
-    const out = weights.subarray(token * topK, (token + 1) * topK);
+    for (let e = 0, from = token * experts; e < experts; e++) row[e] = logits[from + e]!;
     routeToken(rule, row, choice, correctionBias, picked, out);
-    chosen.set(picked, token * topK);
+    for (let k = 0, into = token * topK; k < topK; k++) {
+      chosen[into + k] = picked[k]!;
+      weights[into + k] = out[k]!;
+    }
   }
   return { chosen, weights };
 }
@@ -79,9 +83,13 @@ function routeToken(
   switch (rule.kind) {
     case 'softmax':
       softmax(scores);
-      choice.set(scores);
-      if (rule.groups !== null) limitGroups(choice, rule.groups, 0);
-      pick(choice, picked);
+      if (rule.groups === null) {
+        pick(scores, picked);
+      } else {
+        choice.set(scores);
+        limitGroups(choice, rule.groups, 0);
+        pick(choice, picked);
+      }
       gather(scores, picked, weights);
       if (rule.normalize) divide(weights, sum(weights));
       multiply(weights, rule.scale);
@@ -154,17 +162,16 @@ function limitGroups(choice: Float32Array, { count, keep, top }: GroupLimit, exc
   }
 }
 
-/** The indices of the largest values, in falling order; k is small, so repeated scans beat sorting. */
+/** The indices of the largest values, in falling order, the lower index first among equals. */
 function pick(values: Float32Array, picked: Int32Array): void {
-  for (let k = 0; k < picked.length; k++) {
-    let best = -1;
-    for (let i = 0; i < values.length; i++) {
-      if (best !== -1 && !(values[i]! > values[best]!)) continue;
-      let taken = false;
-      for (let j = 0; j < k; j++) taken ||= picked[j] === i;
-      if (!taken) best = i;
-    }
-    picked[k] = best;
+  const wanted = picked.length;
+  let count = 0;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    if (count === wanted && !(value > values[picked[wanted - 1]!]!)) continue;
+    let at = count < wanted ? count++ : wanted - 1;
+    for (; at > 0 && value > values[picked[at - 1]!]!; at--) picked[at] = picked[at - 1]!;
+    picked[at] = i;
   }
 }
 
