@@ -45,8 +45,8 @@ export function compileTemplate(source: string, name: string): TemplateProgram {
     throw new InputError(`Cannot parse the chat template "${name}": ${messageOf(error)}`, { cause: error });
   }
   return (variables, date) => {
-    const environment = new Environment();
-    for (const [key, value] of Object.entries({ ...globals(date), ...variables })) environment.set(key, value);
+    const environment = new Environment(globalsOf(date));
+    for (const [key, value] of Object.entries(variables)) environment.set(key, value);
     const result = runBounded(new Interpreter(environment), parsed);
     if (typeof result !== 'string') throw new TypeError('the template gave no text');
     return result;
@@ -58,6 +58,17 @@ function withoutGenerationTags(source: string): string {
   return source
     .replaceAll(/(\{%[-+]?\s*)generation(\s*[-+]?%\})/gu, '$1if true$2')
     .replaceAll(/(\{%[-+]?\s*)endgeneration(\s*[-+]?%\})/gu, '$1endif$2');
+}
+
+let shared: { readonly date: string; readonly environment: Environment } | null = null;
+
+/** The globals, made once: a row is rendered twice, and short ones take less time than making them. Templates set names below. */
+function globalsOf(date: string): Environment {
+  if (shared?.date === date) return shared.environment;
+  const environment = new Environment();
+  for (const [key, value] of Object.entries(globals(date))) environment.set(key, value);
+  shared = { date, environment };
+  return environment;
 }
 
 /**
