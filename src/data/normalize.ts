@@ -17,7 +17,9 @@ export function normalizeRow(schema: Schema | null, context: RowContext, dataset
   const chosen = schema ?? detectSchema(context);
   const subject = `${place}${place.includes(dataset) ? '' : ` of dataset "${dataset}"`}`;
   if (chosen === null) {
-    const columns = (context.columns ?? Object.keys(context.row)).join(', ');
+    const columns = (context.columns ?? Object.keys(context.row))
+      .map((name) => named(name, context.row[name]))
+      .join(', ');
     throw new InputError(
       `Cannot use ${subject}: no schema fits its columns ${columns}; set \`format\` and \`columns\``,
     );
@@ -28,4 +30,10 @@ export function normalizeRow(schema: Schema | null, context: RowContext, dataset
     if (!(error instanceof RowProblem)) throw error;
     throw new InputError(`Cannot use ${subject} as ${chosen.name}: ${error.message}`, { cause: error });
   }
+}
+
+/** A column that would fit if anything were in it says so. */
+function named(column: string, value: unknown): string {
+  const isEmpty = value === null || value === '' || (Array.isArray(value) && value.length === 0);
+  return isEmpty ? `${column} (empty)` : column;
 }

@@ -137,6 +137,13 @@ describe('readSource()', () => {
     ]);
   });
 
+  it('says of a row that nothing fits which columns are empty', async () => {
+    const dataset = write('empty.jsonl', [{ id: 1, messages: [], note: null }]);
+    await expect(read({ dataset })).rejects.toThrow(
+      'no schema fits its columns id, messages (empty), note (empty); set',
+    );
+  });
+
   it('reads a folder by the names of its files', async () => {
     write('set/data/train-00000-of-00001.jsonl', [{ text: 'train' }]);
     write('set/data/test-00000-of-00001.jsonl', [{ text: 'test' }]);
