@@ -4,6 +4,7 @@ import { layerLinears, linearsByTap, mixerReaders } from '../model/linears.js';
 import type { LayerPlan, Linear, MixerPlan, MoePlan, Tap } from '../model/plan.js';
 import type { QuantizeSettings } from './quantize-settings.js';
 import { DOWN_SEARCH_ROWS, GRAM_SEARCH_WIDTH, SKETCH_ROWS } from './search-limits.js';
+import { gramStride } from './gram-stride.js';
 import { FORCED_SAMPLE } from './forced-sample.js';
 import { wantedTaps } from './wanted-taps.js';
 
@@ -76,14 +77,25 @@ export function layerWork(
       : settings.rounding.descentSweeps
     : 0;
   const clips = settings.rounding.clip ? CLIP_RANGES[settings.scheme.symmetric ? 'symmetric' : 'asymmetric'] : 0;
+  const layerStride = gramStride(settings.rounding, tokens, Math.max(0, ...tapWidths));
+  const expertStride = hasExperts
+    ? gramStride(
+        settings.rounding,
+        routed / moe!.experts.length,
+        Math.max(expert.gate.inFeatures, expert.down.inFeatures),
+      )
+    : 1;
   const blocks = 2 * tokens * sum(shared, size) + tokens * attentionWork(layer.mixer, sequenceLength);
   return {
     blocks,
     experts: expert === undefined ? 0 : 2 * routed * (size(expert.gate) + size(expert.up) + size(expert.down)),
     forced: expert === undefined ? 0 : 2 * forced * (size(expert.gate) + size(expert.up)),
     grams:
-      tokens * sum(tapWidths, square) +
-      (hasExperts ? routed * square(expert.gate.inFeatures) + (routed + forced) * square(expert.down.inFeatures) : 0),
+      (tokens / layerStride) * sum(tapWidths, square) +
+      (hasExperts
+        ? (routed / expertStride) * square(expert.gate.inFeatures) +
+          (routed / expertStride + forced) * square(expert.down.inFeatures)
+        : 0),
     search:
       settings.search.grid * sum(edged, ({ readers, tap }) => sum(readers, searchWork(readers.length, tap, settings))),
     factorization: gptq ? sum(factored, (width) => width ** 3 / 3) : 0,
