@@ -16,13 +16,13 @@ export interface FollowerInput {
  * the unquantized model's, x̂ and ĥ the follower's, which runs through the layers quantized so far.
  */
 export interface DriftJobs {
-  /** Second moments of two streams' rows over tokens [from, to); see `momentsGraph`. */
+  /** Second moments of one stream's rows, or of two streams', over tokens [from, to); see `momentsGraph`. */
   moments: {
     job: {
       readonly from: number;
       readonly to: number;
-      /** x and x̂, or what becomes them once the input norm of a layer has passed over it. */
-      readonly own: RowStoreDescriptor;
+      /** x, where its moments with x̂ are wanted, and x̂; or what becomes them once a layer's input norm has passed over it. */
+      readonly own: RowStoreDescriptor | null;
       readonly followed: RowStoreDescriptor;
       readonly normedBy: number | null;
       /** h and ĥ, where their difference's moments with x̂ are wanted. */
@@ -33,7 +33,7 @@ export interface DriftJobs {
     result: {
       readonly gram: Float32Array;
       readonly absolute: Float32Array;
-      readonly cross: Float32Array;
+      readonly cross: Float32Array | null;
       readonly owed: Float32Array | null;
       readonly sample: Float32Array;
     };

@@ -46,13 +46,15 @@ export async function quantizeDriftingMixer(
   const usable = usableEdges(layer, targets).filter(({ tap }) => MIXER_TAPS.has(tap));
   // Scales of the output Linear divide rows of what comes before it, which is quantized before the follower runs.
   if (usable.some(({ tap }) => tap === 'mixer-output')) {
-    const { mean } = await momentsOf(context, { own, followed: own, normedBy: null, streams: null });
-    means.set('mixer-output', mean);
+    means.set(
+      'mixer-output',
+      (await momentsOf(context, { own: null, followed: own, normedBy: null, streams: null })).mean,
+    );
   }
   for (const edge of usable) await searchEdge(context, layer, edge, means.get(edge.tap)!, settle);
   const drift = await lanes.call(0, 'drift', {
     gram: before.mean.gram,
-    cross: before.cross,
+    cross: before.cross!,
     tokens: state.layout.tokens,
   });
   const inward = await quantizeShared(context, layer, means, smoothing, {
@@ -75,7 +77,7 @@ export async function quantizeDriftingMixer(
     taps: new Set<Tap>(['mixer-output']),
     effective: true,
     towards: new Map<Tap, LinearTarget>([
-      ['mixer-output', { kind: 'owed', cross: behind.cross, owed, tokens: state.layout.tokens }],
+      ['mixer-output', { kind: 'owed', cross: behind.cross!, owed, tokens: state.layout.tokens }],
     ]),
   });
   return {
@@ -90,8 +92,8 @@ export async function quantizeDriftingMixer(
 interface Moments {
   /** Of x̂. */
   readonly mean: Mean;
-  /** Mean (x − x̂)x̂ᵀ. */
-  readonly cross: Float32Array;
+  /** Mean (x − x̂)x̂ᵀ, where x was given. */
+  readonly cross: Float32Array | null;
   /** Mean (h − ĥ)x̂ᵀ, where streams were given. */
   readonly owed: Float32Array | null;
 }
@@ -122,7 +124,7 @@ export async function momentsOf(
       sample: rows,
       sampledTokens: sample.tokens,
     },
-    cross: mean((part) => part.cross),
+    cross: job.own === null ? null : mean((part) => part.cross!),
     owed: job.streams === null ? null : mean((part) => part.owed!),
   };
 }

@@ -7,7 +7,7 @@ import { openRowStore } from '../runtime/row-store.js';
 import type { Scratch } from '../runtime/scratch.js';
 import type { SessionCache } from '../runtime/sessions.js';
 import { loadBindings, overriddenReader, readWeight, type WeightReader } from '../runtime/weights.js';
-import type { Handled } from '../runtime/workers.js';
+import { buffersOf, type Handled } from '../runtime/workers.js';
 import type { ForwardJobs } from './jobs.js';
 import { addTo, routedRows } from './routed-rows.js';
 
@@ -78,7 +78,7 @@ export async function runLayer(model: LaneModel, job: ForwardJobs['layer']['job'
     sample: join(layer.samples.get(tap)!),
     sampledTokens,
   }));
-  return { result };
+  return { result, transfer: buffersOf(result.flatMap(({ gram, absolute, sample }) => [gram, absolute, sample])) };
 }
 
 function join(parts: readonly Float32Array[]): Float32Array {

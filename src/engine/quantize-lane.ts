@@ -108,7 +108,8 @@ export async function quantizeLinears(
   job: CalibrationJobs['quantizeLinears']['job'],
 ): Promise<Handled> {
   const linears = findLinears(lane, job.layer, job.modules);
-  const plain = job.towards.kind === 'owed' ? job.gram.slice() : job.gram;
+  const needsPlain = job.towards.kind === 'owed' && job.inputScales !== null;
+  const plain = needsPlain ? job.gram.slice() : job.gram;
   const gram = job.inputScales === null ? job.gram : smoothGram(job.gram, job.inputScales, job.gram);
   const prepared = await prepareGram(gram, linears[0]!.inFeatures, lane.settings.rounding);
   const results: LinearResult[] = [];

@@ -4,6 +4,7 @@ import { addEnergy, noEnergy, type LanguageEnergy } from './language-sample.js';
 import type { QuantizeContext } from './quantize-context.js';
 import type { CalibrationJobs, LinearTarget } from './quantize-jobs.js';
 import type { Mean } from './search-edge.js';
+import { buffersOf } from '../runtime/workers.js';
 import type { Smoothing } from './smoothing.js';
 
 /** Taps of a mixer, and those of a layer with experts whose Linears are quantized beside them. */
@@ -21,7 +22,7 @@ export interface SharedOptions {
   readonly taps?: ReadonlySet<Tap> | null;
   /** Return what the Linears compute with. */
   readonly effective?: boolean;
-  /** What the Linears of a tap are quantized towards, where not to their stored weights. */
+  /** What the Linears of a tap are quantized towards, where not to their stored weights; what is owed goes, Gram and all. */
   readonly towards?: ReadonlyMap<Tap, LinearTarget>;
 }
 
@@ -44,26 +45,28 @@ export async function quantizeShared(
     )
     .map(({ tap, own }) => ({ tap, modules: own.map(({ module }) => module) }));
   const results = await Promise.all(
-    jobs.map(({ tap, modules }, i) =>
-      lanes.call(i % lanes.count, 'quantizeLinears', {
+    jobs.map(({ tap, modules }, i) => {
+      const { gram, sample: rows, sampledTokens } = means.get(tap)!;
+      const target = towards?.get(tap) ?? { kind: 'stored' };
+      const isOnly = target.kind === 'owed' && jobs.every((job, other) => other === i || job.tap !== tap);
+      const job = {
         layer: layer.index,
         modules,
-        gram: means.get(tap)!.gram,
-        sampled: {
-          rows: means.get(tap)!.sample,
-          languageOf: Uint16Array.from(means.get(tap)!.sampledTokens, (token) => languageOf.get(token)!),
-        },
+        gram,
+        sampled: { rows, languageOf: Uint16Array.from(sampledTokens, (token) => languageOf.get(token)!) },
         languages: sample.languages.length,
         effective,
-        towards: towards?.get(tap) ?? { kind: 'stored' },
+        towards: target,
         inputScales: smoothing.inputs.get(modules[0]!) ?? null,
         outputScales: Object.fromEntries(
           modules.flatMap((module) =>
             smoothing.outputs.has(module) ? [[module, smoothing.outputs.get(module)!]] : [],
           ),
         ),
-      }),
-    ),
+      };
+      const transfer = isOnly ? buffersOf([gram, target.cross, target.owed]) : [];
+      return lanes.call(i % lanes.count, 'quantizeLinears', job, transfer);
+    }),
   );
   return { linears: results.flatMap(({ linears }) => linears), energy: sumEnergy(results, sample.languages.length) };
 }

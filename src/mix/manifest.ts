@@ -1,5 +1,6 @@
 import type { JsonObject } from '../data/sample.js';
 import { CHANNELS, zeroChannels, type Channel } from '../text/channel.js';
+import { NO_CLEANING, type CleanOptions } from './clean.js';
 import type { PrepareOptions, StageTokens } from './prepare.js';
 import type { QuotaReport, Quotas } from './select.js';
 import { sampleKey, type MixManifest, type Sequence } from './sequence.js';
@@ -14,7 +15,10 @@ export interface BuildManifest extends MixManifest {
     readonly overflow: OverflowRule;
     readonly sourceWeights: Readonly<Record<string, number>>;
     readonly languageWeights: Readonly<Record<string, number>>;
+    /** The template's name, where the model has several and the recipe chose. */
+    readonly template: string | null;
     readonly templateArguments: JsonObject;
+    readonly clean: CleanOptions;
   };
   readonly quotas: readonly QuotaReport[];
   /** Tokens of everything read: as the samples say it, as the template prints it, as the windows keep it. */
@@ -75,7 +79,9 @@ export function createManifest(
       overflow: options.overflow,
       sourceWeights: sorted(options.sourceWeights),
       languageWeights: sorted(options.languageWeights),
+      template: options.template ?? null,
       templateArguments: options.templateArguments ?? {},
+      clean: options.clean ?? NO_CLEANING,
     },
     sources: tally.sources(sequences),
     quotas,

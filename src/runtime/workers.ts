@@ -9,8 +9,7 @@ export type LaneReply =
   | {
       readonly id: number;
       readonly error: { readonly name: string; readonly message: string; readonly stack: string | undefined };
-    }
-  | { readonly id: number; readonly progress: unknown };
+    };
 
 /**
  * Worker threads with an onnxruntime of their own. onnxruntime blocks the thread it runs on, so the orchestrating
@@ -21,11 +20,12 @@ export type JobTable<Jobs> = { readonly [Kind in keyof Jobs]: { readonly job: ob
 
 export interface Lanes<Jobs extends JobTable<Jobs>> {
   readonly count: number;
+  /** @param transfer buffers of the job that move to the lane: the caller does not need them any more */
   call<Kind extends keyof Jobs & string>(
     lane: number,
     kind: Kind,
     job: Jobs[Kind]['job'],
-    onProgress?: (progress: unknown) => void,
+    transfer?: readonly Transferable[],
   ): Promise<Jobs[Kind]['result']>;
   close(): Promise<void>;
 }
@@ -47,7 +47,6 @@ export function startLanes<Jobs extends JobTable<Jobs>>(entry: URL, count: numbe
   interface Pending {
     resolve(result: unknown): void;
     reject(error: Error): void;
-    progress?: ((progress: unknown) => void) | undefined;
   }
   const pending = new Map<number, Pending>();
   const moments = channel(LANE_CHANNEL);
@@ -61,10 +60,6 @@ export function startLanes<Jobs extends JobTable<Jobs>>(entry: URL, count: numbe
     worker.on('message', (reply: LaneReply) => {
       const waiting = pending.get(reply.id);
       if (waiting === undefined) return;
-      if ('progress' in reply) {
-        waiting.progress?.(reply.progress);
-        return;
-      }
       pending.delete(reply.id);
       if ('error' in reply) waiting.reject(revive(reply.error));
       else waiting.resolve(reply.result);
@@ -83,7 +78,7 @@ export function startLanes<Jobs extends JobTable<Jobs>>(entry: URL, count: numbe
   const ended = workers.map((worker) => new Promise<void>((resolve) => worker.once('exit', () => resolve())));
   return {
     count,
-    call: (lane, kind, job, onProgress) =>
+    call: (lane, kind, job, transfer = []) =>
       new Promise((resolve, reject) => {
         if (failure !== null) {
           reject(failure);
@@ -95,8 +90,8 @@ export function startLanes<Jobs extends JobTable<Jobs>>(entry: URL, count: numbe
           resolve(result);
         };
         moments.publish({ lane, kind, moment: 'called' } satisfies LaneMoment);
-        pending.set(id, { resolve: answered, reject, progress: onProgress });
-        workers[lane]!.postMessage({ id, job: { kind, ...job } });
+        pending.set(id, { resolve: answered, reject });
+        workers[lane]!.postMessage({ id, job: { kind, ...job } }, [...transfer]);
       }),
     async close() {
       await Promise.all(
@@ -130,4 +125,9 @@ function revive(error: { name: string; message: string; stack: string | undefine
 export interface Handled {
   readonly result: unknown;
   readonly transfer?: readonly Transferable[];
+}
+
+/** What to transfer of arrays that have their buffers to themselves. */
+export function buffersOf(arrays: readonly (Float32Array | null)[]): ArrayBuffer[] {
+  return arrays.flatMap((array) => (array === null ? [] : [array.buffer as ArrayBuffer]));
 }
