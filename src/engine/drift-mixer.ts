@@ -4,6 +4,7 @@ import type { DriftJobs } from './drift-jobs.js';
 import type { LinearTarget } from './quantize-jobs.js';
 import { addEnergy } from './language-sample.js';
 import { runLayerBlocks, spans } from './layer-pass.js';
+import { release } from '../runtime/workers.js';
 import { mixerRowsOf, type PassState } from './pass-state.js';
 import type { QuantizeContext } from './quantize-context.js';
 import { wantedTaps } from './wanted-taps.js';
@@ -112,6 +113,7 @@ export async function momentsOf(
   const mean = (pick: (part: (typeof parts)[number]) => Float32Array): Float32Array => {
     const [total, ...others] = parts.map(pick);
     for (const values of others) for (let i = 0; i < values.length; i++) total![i]! += values[i]!;
+    release(others);
     for (let i = 0; i < total!.length; i++) total![i]! /= tokens;
     return total!;
   };

@@ -3,7 +3,7 @@ import { InterruptedError } from '../errors.js';
 import type { LayerHalf } from '../graph/layer.js';
 import type { ModelPlan, MoePlan, Tap } from '../model/plan.js';
 import { openRowStore, type RowStoreDescriptor } from '../runtime/row-store.js';
-import type { Lanes } from '../runtime/workers.js';
+import { release, type Lanes } from '../runtime/workers.js';
 import type { ExpertAssignments, ForwardJobs, SharedSums, WeightOverride } from './jobs.js';
 import type { PassState } from './pass-state.js';
 
@@ -78,6 +78,7 @@ export function mergeSums(parts: readonly (readonly SharedSums[])[]): readonly S
     }
     addInto(before.gram, sums.gram);
     addInto(before.absolute, sums.absolute);
+    release([sums.gram]);
     merged.set(sums.tap, {
       ...before,
       sample: joined(before.sample, sums.sample),

@@ -14,7 +14,7 @@ import { followDrift, repayResidual } from '../awq/drift.js';
 import { addOutputErrors, dequantize, type SampledRows } from '../awq/output-error.js';
 import { gemm } from '../runtime/matrix.js';
 import { readLinear, weightKey } from '../runtime/weights.js';
-import type { Handled } from '../runtime/workers.js';
+import { release, type Handled } from '../runtime/workers.js';
 import type { LaneModel } from './forward-lane.js';
 import { smoothWeight } from './smooth-weight.js';
 import type { CalibrationJobs, LinearResult, LinearTarget } from './quantize-jobs.js';
@@ -146,6 +146,7 @@ async function targetOf(
       const { cross, owed, tokens } = towards;
       const shape = { m: outFeatures, n: inFeatures, k: inFeatures };
       const lacking = await gemm(stored, cross, shape, owed === null ? {} : { addend: owed });
+      release([cross, owed]);
       return repayResidual(stored, { gram, inFeatures, tokens }, lacking);
     }
   }

@@ -1,5 +1,5 @@
 import { channel } from 'node:diagnostics_channel';
-import { Worker, type Transferable } from 'node:worker_threads';
+import { MessageChannel, Worker, type Transferable } from 'node:worker_threads';
 import { InputError } from '../errors.js';
 
 /** Messages between the orchestrating thread and a lane. */
@@ -130,4 +130,16 @@ export interface Handled {
 /** What to transfer of arrays that have their buffers to themselves. */
 export function buffersOf(arrays: readonly (Float32Array | null)[]): ArrayBuffer[] {
   return arrays.flatMap((array) => (array === null ? [] : [array.buffer as ArrayBuffer]));
+}
+
+/**
+ * Gives memory back at once, by moving it to nobody. A thread that allocates little is seldom visited by its collector:
+ * sums of DeepSeek-V3's attention, 2.6 GB, lay about in the orchestrating thread for as long as a lane worked on.
+ */
+export function release(arrays: readonly (Float32Array | null)[]): void {
+  const { port1, port2 } = new MessageChannel();
+  port1.postMessage(null, buffersOf(arrays));
+  // The message goes with the port that it waits at.
+  port2.close();
+  port1.close();
 }
