@@ -68,6 +68,7 @@ export async function runLayer(model: LaneModel, job: ForwardJobs['layer']['job'
       : { rows, chosen: new Int32Array(job.routing.chosen), weights: new Float32Array(job.routing.weights) };
   const mixerRows = job.mixerRows === null ? null : openRowStore(job.mixerRows);
   for (const batch of job.batches) await layer.run(batch, hidden, { experts, mixerRows });
+  layer.close();
   mixerRows?.close();
   hidden.close();
   rows?.close();

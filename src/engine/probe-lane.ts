@@ -105,6 +105,7 @@ async function probeExpert(
   const { gate, up, down } = feedForward.experts[0]!;
   const statistics = { input: true, inner: true };
   const x = noise(EXPERT_TOKENS * plan.hiddenSize, 2);
+  const room = (name: string, width: number): Float32Array => lane.model.scratch.floats(`probe.${name}`, width ** 2);
   const run = async (expert: number, tokens: number): Promise<void> => {
     const rows = {
       routing: new Float32Array(tokens).fill(0.5),
@@ -112,6 +113,7 @@ async function probeExpert(
         target.set(x.subarray(from * plan.hiddenSize, (from + count) * plan.hiddenSize)),
     };
     await loadExpert(feedForward, expert, reader, lane.model).run(rows, statistics, {
+      grams: { input: room('input', gate.inFeatures), inner: room('inner', down.inFeatures) },
       sum: { read: (_from, _count, target) => target.fill(0), write: () => undefined },
     });
   };
@@ -155,8 +157,10 @@ async function probeRounding(
     const { inFeatures } = linear;
     const weight = readLinear(lane.model.reader, linear);
     const gram = grams.get(inFeatures)!;
-    const prepared = await prepareGram(gram, inFeatures, settings.rounding);
-    factorization.seconds += await timed(() => prepareGram(gram, inFeatures, settings.rounding));
+    const prepare = () =>
+      prepareGram(gram, inFeatures, settings.rounding, (size) => lane.model.scratch.floats('probe.factor', size));
+    const prepared = await prepare();
+    factorization.seconds += await timed(prepare);
     factorization.operations += inFeatures ** 3 / 3;
     const fitting = Math.floor(ROUNDING_OPERATIONS / roundingWork(1, inFeatures, settings));
     const rows = Math.min(linear.outFeatures, Math.max(FEWEST_ROWS, fitting));

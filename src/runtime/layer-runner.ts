@@ -11,6 +11,7 @@ import type { Scratch } from './scratch.js';
 import type { Feed, SessionCache } from './sessions.js';
 import { createRunningSums, type TapSums } from './tap-sums.js';
 import { loadBindings, type WeightReader } from './weights.js';
+import { release } from './workers.js';
 
 /** One decoder layer with its weights loaded, without its routed experts. */
 export interface LoadedLayer {
@@ -19,6 +20,8 @@ export interface LoadedLayer {
    * layer leaves it as it is and writes `mixerRows`, which the second half reads.
    */
   run(batch: Batch, hidden: RowStore, stores?: LayerStores): Promise<void>;
+  /** Gives the weights' memory back. */
+  close(): void;
   /** The statistics gathered so far. */
   readonly sums: ReadonlyMap<Tap, TapSums>;
   /** Inputs of the sampled tokens, in the order the batches met them. */
@@ -82,6 +85,7 @@ export function loadLayer(
     sums: sums.sums,
     samples,
     sampledTokens,
+    close: () => release(Object.values(weights).map(({ data }) => data)),
     async run(batch, hidden, { experts, mixerRows } = { experts: null, mixerRows: null }) {
       const { sequences, length } = batch;
       const graph = graphFor(half === 'rest' ? undefined : scoreParts(layer.mixer, sequences.length, length));

@@ -129,7 +129,7 @@ export interface Handled {
 
 /** What to transfer of arrays that have their buffers to themselves. */
 export function buffersOf(arrays: readonly (Float32Array | null)[]): ArrayBuffer[] {
-  return arrays.flatMap((array) => (array === null ? [] : [array.buffer as ArrayBuffer]));
+  return [...new Set(arrays.flatMap((array) => (array === null ? [] : [array.buffer as ArrayBuffer])))];
 }
 
 /**
