@@ -9,6 +9,8 @@ import { wantedTaps } from './wanted-taps.js';
 const PROCESS_BYTES = 150 * 2 ** 20;
 const LANE_BYTES = 100 * 2 ** 20;
 const F32 = 4;
+/** What is used up and not collected yet, beside what an expert needs; measured on the layers of bench/real-layer.ts. */
+const UNCOLLECTED = 1.5;
 /** Values per hidden channel of what an expert's rows are run in: inputs, sums, outputs and gates of 1,024 rows. */
 const PART_VALUES = 4 * 1024;
 
@@ -35,20 +37,29 @@ export function memoryEstimate(plan: ModelPlan, targets: Targets | null, input: 
   const perLane = Math.max(
     ...plan.layers.map((layer) =>
       Math.max(
-        blockBytes(plan, layer, targets, tokens / lanes) + (streams > 1 ? momentBytes(layer) : 0),
-        targets === null ? 0 : expertBytes(plan, layer, input),
+        blockBytes(plan, layer, targets, { tokens: tokens / lanes, follows: streams > 1 }),
+        streams > 1 ? momentBytes(layer) : 0,
+        targets === null ? 0 : UNCOLLECTED * expertBytes(plan, layer, input),
       ),
     ),
   );
+  // Two streams keep what mixers put out where the experts' inputs go later: rows as wide as the wider of both.
+  const widest = Math.max(plan.hiddenSize, ...plan.layers.map(({ mixer }) => mixer.output.inFeatures));
+  const wider = streams > 1 ? streams * tokens * (widest - plan.hiddenSize) * F32 : 0;
   return {
-    workingBytes: PROCESS_BYTES + lanes * (LANE_BYTES + perLane),
+    workingBytes: PROCESS_BYTES + lanes * (LANE_BYTES + perLane) + wider,
     storeBytes: tokens * plan.hiddenSize * F32,
     stores: moe ? 2 * streams + lanes : streams,
   };
 }
 
 /** A lane that runs a layer's blocks: their weights, the Grams before and after a batch, the batch's activations. */
-function blockBytes(plan: ModelPlan, layer: LayerPlan, targets: Targets | null, tokens: number): number {
+function blockBytes(
+  plan: ModelPlan,
+  layer: LayerPlan,
+  targets: Targets | null,
+  { tokens, follows }: { readonly tokens: number; readonly follows: boolean },
+): number {
   const inExperts = new Set(layer.feedForward.kind === 'moe' ? layer.feedForward.experts.flatMap(Object.values) : []);
   const linears = layerLinears(layer).filter((linear) => !inExperts.has(linear));
   const weights = linears.reduce((sum, { inFeatures, outFeatures }) => sum + inFeatures * outFeatures, 0);
@@ -56,20 +67,19 @@ function blockBytes(plan: ModelPlan, layer: LayerPlan, targets: Targets | null, 
   const grams =
     targets === null
       ? 0
-      : wantedTaps(layer, targets).reduce(
-          (sum, tap) => sum + (taps.get(tap)?.[0]?.inFeatures ?? plan.hiddenSize) ** 2,
-          0,
-        );
+      : wantedTaps(layer, targets, follows)
+          .filter((tap) => !follows || (tap !== 'mixer-input' && tap !== 'mixer-output'))
+          .reduce((sum, tap) => sum + (taps.get(tap)?.[0]?.inFeatures ?? plan.hiddenSize) ** 2, 0);
   const widths = mixerLinears(layer.mixer)
     .flat()
     .reduce((sum, { inFeatures, outFeatures }) => sum + Math.max(inFeatures, outFeatures), 3 * plan.hiddenSize);
   return F32 * (weights + 2 * grams + Math.min(tokens, DEFAULT_BATCH_LIMITS.rows) * widths);
 }
 
-/** Moments of two streams behind a mixer, and what the lanes' are merged in. */
+/** A lane's moments of two streams behind a mixer, and what the regression on them takes. */
 function momentBytes({ mixer }: LayerPlan): number {
   const { inFeatures, outFeatures } = mixer.output;
-  return 2 * F32 * (2 * inFeatures ** 2 + inFeatures * outFeatures);
+  return 2 * F32 * (inFeatures ** 2 + inFeatures * outFeatures);
 }
 
 /** A lane that quantizes an expert: Grams with their factor, the weights and their codes, inputs and outputs of its tokens. */

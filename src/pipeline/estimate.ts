@@ -43,11 +43,9 @@ export interface Estimate {
 
 /** Weights are read for the magnitudes, the forward run, the search, and once more to be quantized. */
 const EXPERT_READS = 4;
-/** Packing, scattering, merging and waiting, as a share of the rest; measured on the shapes of bench/real-layer.ts. */
-const BOOKKEEPING = 1.1;
 /** Threads that start, load onnxruntime and compile; and rows copied between stores per second and lane. */
 const START_SECONDS = 1.2;
-const COPIED_BYTES_PER_SECOND = 3e9;
+const COPIED_BYTES_PER_SECOND = 2e9;
 /** Times that a routed row is copied: an expert's input, and its sum in and out; for the Gram, once more. */
 const ROW_COPIES = { 1: 4, 2: 7 } as const;
 
@@ -135,7 +133,7 @@ function layerSeconds({ feedForward }: LayerPlan, work: LayerWork, measured: rea
     work.factorization * perOperation(({ factorization }) => factorization) +
     (work.clipping + work.feedback + work.descent) * perOperation(({ rounding }) => rounding) +
     EXPERT_READS * experts * expertSeconds;
-  return (BOOKKEEPING * laneSeconds) / measured.length;
+  return laneSeconds / measured.length;
 }
 
 /** Free bytes where a folder is, or will be. */
