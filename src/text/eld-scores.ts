@@ -24,7 +24,7 @@ const MOST_CHARACTERS = 1_000;
  * The small tables of eld (Efficient Language Detector) under a loop of our own over typed arrays: the same scores in a
  * tenth of the time, and of texts as long as one likes.
  */
-const { source, dictionary, languages, separators } = await openTables();
+const { source: ngramSource, dictionary: letters, languages, separators } = await openTables();
 let loaded: NgramTable | null = null;
 
 /** Languages that eld knows; a score's index is the place here. */
@@ -149,14 +149,12 @@ async function openTables() {
  */
 function loadTable(): NgramTable {
   // eld writes a byte that is no letter of ASCII as some character of its own.
-  const bytes = new Map(
-    dictionary.flatMap((character, byte) => (character === ' ' ? [] : [[character, byte] as const])),
-  );
+  const bytes = new Map(letters.flatMap((character, byte) => (character === ' ' ? [] : [[character, byte] as const])));
   const entries: NgramEntries = { highs: [], lows: [], languages: [], values: [], distinct: 0 };
   // n-gram → language number → score above BASE_SCORE: ' abc':{0:12,7:30},defg:{3:4}
   const ngrams = /(?:'((?:[^'\\]|\\.)+)'|([^\s'{},:]+)):\{([\d:,]+)\}/gu;
-  ngrams.lastIndex = source.indexOf('ngrams:{') + 'ngrams:{'.length;
-  for (let match = ngrams.exec(source); match !== null; match = ngrams.exec(source)) {
+  ngrams.lastIndex = ngramSource.indexOf('ngrams:{') + 'ngrams:{'.length;
+  for (let match = ngrams.exec(ngramSource); match !== null; match = ngrams.exec(ngramSource)) {
     const [, quoted, bare = '', scores = ''] = match;
     const ngram = quoted?.replaceAll('\\', '') ?? bare;
     const inner = ngram.trim();
