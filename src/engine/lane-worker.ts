@@ -1,6 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import { openCheckpoint } from '../checkpoint/open.js';
 import { planModel } from '../model/registry.js';
+import { collectGarbage } from '../runtime/collect.js';
 import { createScratch } from '../runtime/scratch.js';
 import { createSessionCache, type SessionCache } from '../runtime/sessions.js';
 import { createWeightReader } from '../runtime/weights.js';
@@ -38,7 +39,11 @@ const lane = (): QuantizeLane => current().lane();
 const sessionsOf = new Map<string, SessionCache>();
 
 function open({ setup }: Jobs['open']['job']): Handled {
-  work?.close();
+  if (work !== null) {
+    work.close();
+    work = null;
+    collectGarbage();
+  }
   work = setup === null ? null : takeUp(setup);
   return { result: null };
 }
@@ -67,7 +72,10 @@ function takeUp({ model: folder, assume, providers, quantize, roundToNearest }: 
       if (quantize === null) throw new Error('this lane was given no settings to quantize with');
       return createQuantizeLane(openModel(), quantize);
     }),
-    close: () => opened?.checkpoint.close(),
+    close: () => {
+      opened?.checkpoint.close();
+      opened?.scratch.clear();
+    },
   };
 }
 

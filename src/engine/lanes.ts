@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { collectGarbage } from '../runtime/collect.js';
 import { startLanes, type Lanes } from '../runtime/workers.js';
 import type { LaneSetup } from './jobs.js';
 import type { CalibrationJobs } from './quantize-jobs.js';
@@ -41,6 +42,7 @@ export async function startModelLanes(
   roundToNearest = false,
 ): Promise<ModelLanes> {
   const own = threads ?? startLaneThreads(count);
+  if (threads !== undefined) collectGarbage();
   const { lanes } = own;
   const open = (setup: LaneSetup | null): Promise<unknown> =>
     Promise.all(Array.from({ length: lanes.count }, (_, lane) => lanes.call(lane, 'open', { setup })));

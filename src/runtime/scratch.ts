@@ -1,3 +1,5 @@
+import { release } from './workers.js';
+
 /**
  * Buffers of a lane that are used again and again, by name. Every fresh typed array counts against V8's limit on memory
  * outside its heap: with one per call of onnxruntime, a lane collected garbage 115 times in 10 s, and its memory grew to
@@ -6,6 +8,8 @@
 export interface Scratch {
   /** `length` values with whatever was left in them, valid until the same name is asked for again. */
   floats(name: string, length: number): Float32Array;
+  /** Gives all buffers back: another model needs others. */
+  clear(): void;
 }
 
 export function createScratch(): Scratch {
@@ -19,6 +23,10 @@ export function createScratch(): Scratch {
         buffers.set(name, (buffer = new Float32Array(length)));
       }
       return buffer.subarray(0, length);
+    },
+    clear() {
+      release([...buffers.values()]);
+      buffers.clear();
     },
   };
 }
