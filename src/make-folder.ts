@@ -17,16 +17,17 @@ export async function makeFolder(path: string): Promise<void> {
   }
 }
 
-async function make(path: string): Promise<void> {
+/** @param again the parent was there at the last try: another download may have made it just before we looked */
+async function make(path: string, again = false): Promise<void> {
   try {
     await mkdir(path);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : null;
     if (code === 'EEXIST' && (await isFolder(path))) return;
     const parent = dirname(path);
-    if (code !== 'ENOENT' || parent === path || (await isFolder(parent))) throw error;
-    await make(parent);
-    await make(path);
+    if (code !== 'ENOENT' || parent === path || again) throw error;
+    if (!(await isFolder(parent))) await make(parent);
+    await make(path, true);
   }
 }
 
