@@ -132,7 +132,7 @@ async function quantizeDriftingExperts(
     normedBy: null,
     streams: null,
   });
-  const drift = await lanes.call(0, 'drift', { gram: mean.gram, cross: cross!, tokens });
+  const drift = await lanes.call(0, 'drift', { gram: mean.gram, cross, tokens });
 
   const edge = usableEdges(layer, targets).find(({ tap }) => tap === 'feed-forward-input');
   const input = { expertsInput: follower.expertsInput!, routing: follower.routing!, assignments: followed.assignments };

@@ -4,6 +4,7 @@ import type { DriftJobs } from './drift-jobs.js';
 import type { LinearTarget } from './quantize-jobs.js';
 import { addEnergy } from './language-sample.js';
 import { runLayerBlocks, spans } from './layer-pass.js';
+import type { RowStoreDescriptor } from '../runtime/row-store.js';
 import { release } from '../runtime/workers.js';
 import { mixerRowsOf, type PassState } from './pass-state.js';
 import type { QuantizeContext } from './quantize-context.js';
@@ -47,15 +48,12 @@ export async function quantizeDriftingMixer(
   const usable = usableEdges(layer, targets).filter(({ tap }) => MIXER_TAPS.has(tap));
   // Scales of the output Linear divide rows of what comes before it, which is quantized before the follower runs.
   if (usable.some(({ tap }) => tap === 'mixer-output')) {
-    means.set(
-      'mixer-output',
-      (await momentsOf(context, { own: null, followed: own, normedBy: null, streams: null })).mean,
-    );
+    means.set('mixer-output', await meanOf(context, own));
   }
   for (const edge of usable) await searchEdge(context, layer, edge, means.get(edge.tap)!, settle);
   const drift = await lanes.call(0, 'drift', {
     gram: before.mean.gram,
-    cross: before.cross!,
+    cross: before.cross,
     tokens: state.layout.tokens,
   });
   const inward = await quantizeShared(context, layer, means, smoothing, {
@@ -78,7 +76,7 @@ export async function quantizeDriftingMixer(
     taps: new Set<Tap>(['mixer-output']),
     effective: true,
     towards: new Map<Tap, LinearTarget>([
-      ['mixer-output', { kind: 'owed', cross: behind.cross!, owed, tokens: state.layout.tokens }],
+      ['mixer-output', { kind: 'owed', cross: behind.cross, owed, tokens: state.layout.tokens }],
     ]),
   });
   return {
@@ -93,40 +91,65 @@ export async function quantizeDriftingMixer(
 interface Moments {
   /** Of x̂. */
   readonly mean: Mean;
-  /** Mean (x − x̂)x̂ᵀ, where x was given. */
-  readonly cross: Float32Array | null;
+  /** Mean (x − x̂)x̂ᵀ. */
+  readonly cross: Float32Array;
   /** Mean (h − ĥ)x̂ᵀ, where streams were given. */
   readonly owed: Float32Array | null;
 }
 
-/** Moments over all tokens; lanes take spans of them. */
+type MomentsJob = DriftJobs['moments']['job'];
+type MomentsPart = DriftJobs['moments']['result'];
+
+/** Moments of two streams over all tokens. */
 export async function momentsOf(
-  { lanes, state, sample }: QuantizeContext,
-  job: Omit<DriftJobs['moments']['job'], 'from' | 'to' | 'sample'>,
+  context: QuantizeContext,
+  job: Omit<MomentsJob, 'from' | 'to' | 'sample'> & { readonly own: RowStoreDescriptor },
 ): Promise<Moments> {
-  const { tokens } = state.layout;
-  const parts = await Promise.all(
-    spans(tokens, lanes.count).map(([from, to], lane) =>
+  const parts = await momentParts(context, job);
+  return {
+    mean: meanOfParts(context, parts),
+    cross: addedMean(context, parts, (part) => part.cross!),
+    owed: job.streams === null ? null : addedMean(context, parts, (part) => part.owed!),
+  };
+}
+
+/** Of one stream's rows alone. */
+async function meanOf(context: QuantizeContext, rows: RowStoreDescriptor): Promise<Mean> {
+  return meanOfParts(context, await momentParts(context, { own: null, followed: rows, normedBy: null, streams: null }));
+}
+
+/** Lanes take spans of the tokens. */
+function momentParts(
+  { lanes, state, sample }: QuantizeContext,
+  job: Omit<MomentsJob, 'from' | 'to' | 'sample'>,
+): Promise<MomentsPart[]> {
+  return Promise.all(
+    spans(state.layout.tokens, lanes.count).map(([from, to], lane) =>
       lanes.call(lane, 'moments', { ...job, from, to, sample: sample.tokens }),
     ),
   );
-  const mean = (pick: (part: (typeof parts)[number]) => Float32Array): Float32Array => {
-    const [total, ...others] = parts.map(pick);
-    for (const values of others) for (let i = 0; i < values.length; i++) total![i]! += values[i]!;
-    release(others);
-    for (let i = 0; i < total!.length; i++) total![i]! /= tokens;
-    return total!;
-  };
+}
+
+function meanOfParts(context: QuantizeContext, parts: readonly MomentsPart[]): Mean {
   const rows = new Float32Array(parts.reduce((sum, part) => sum + part.sample.length, 0));
   parts.reduce((at, part) => (rows.set(part.sample, at), at + part.sample.length), 0);
   return {
-    mean: {
-      gram: mean((part) => part.gram),
-      absolute: mean((part) => part.absolute),
-      sample: rows,
-      sampledTokens: sample.tokens,
-    },
-    cross: job.own === null ? null : mean((part) => part.cross!),
-    owed: job.streams === null ? null : mean((part) => part.owed!),
+    gram: addedMean(context, parts, (part) => part.gram),
+    absolute: addedMean(context, parts, (part) => part.absolute),
+    sample: rows,
+    sampledTokens: context.sample.tokens,
   };
+}
+
+/** The parts' sums as one mean, in the first part's place; the others' memory is given back. */
+function addedMean(
+  { state }: QuantizeContext,
+  parts: readonly MomentsPart[],
+  pick: (part: MomentsPart) => Float32Array,
+): Float32Array {
+  const [total, ...others] = parts.map(pick);
+  for (const values of others) for (let i = 0; i < values.length; i++) total![i]! += values[i]!;
+  release(others);
+  for (let i = 0; i < total!.length; i++) total![i]! /= state.layout.tokens;
+  return total!;
 }

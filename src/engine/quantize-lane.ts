@@ -119,6 +119,8 @@ export async function quantizeLinears(
     const outputScales = job.outputScales[linear.module] ?? null;
     const stored = weightOf(lane, linear);
     const target = await targetOf(job.towards, linear, stored, plain);
+    // A gigabyte each behind wide attention, and nobody reads them any more.
+    if (job.towards.kind === 'owed' && linear === linears.at(-1)) release([job.towards.cross, job.towards.owed]);
     results.push(
       await quantizeLinear(lane, linear, prepared, job.inputScales, outputScales, {
         measure: { sampled, energy },
@@ -146,7 +148,6 @@ async function targetOf(
       const { cross, owed, tokens } = towards;
       const shape = { m: outFeatures, n: inFeatures, k: inFeatures };
       const lacking = await gemm(stored, cross, shape, owed === null ? {} : { addend: owed });
-      release([cross, owed]);
       return repayResidual(stored, { gram, inFeatures, tokens }, lacking);
     }
   }

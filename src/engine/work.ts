@@ -146,7 +146,7 @@ export function roundingWork(rows: number, inFeatures: number, { rounding, schem
 
 /**
  * What quantizing one expert takes besides what its tokens take, in tokens: rounding costs the same whoever is routed
- * there. For experts of 768 × 2048 it is some ten thousand.
+ * there. For experts of 768 × 2048 it is some six thousand by default.
  */
 export function expertOverhead({ experts }: MoePlan, settings: QuantizeSettings): number {
   const { gate, up, down } = experts[0]!;

@@ -44,8 +44,8 @@ export interface LoadedExpert {
 }
 
 /**
- * Rows of one call, a multiple of every stride: enough for products to run at full rate while inputs and outputs stay in a core's cache. 4,096 rows
- * of 256 ran a third slower.
+ * Rows of one call, a multiple of every stride: enough for products to run at full rate while inputs and outputs stay in
+ * a core's cache. 4,096 rows of 256 ran a third slower.
  */
 const PART_ROWS = 1024;
 
