@@ -18,13 +18,14 @@ import type { Handled } from '../runtime/workers.js';
 import { moeOf } from './forward-lane.js';
 import { addTo, forcedRows, routedRows, type RoutedRows } from './routed-rows.js';
 import { DOWN_SEARCH_ROWS, GRAM_SEARCH_WIDTH, KEPT_GRAM_BYTES } from './search-limits.js';
-import type { CalibrationJobs, ExpertResult, LinearResult } from './quantize-jobs.js';
-import { addLosses, quantizeLinear, schemeOf, transferOf, weightOf, type QuantizeLane } from './quantize-lane.js';
+import type { CalibrationJobs, ExpertResult, LinearResult, Put } from './quantize-jobs.js';
+import { addLosses, quantizeLinear, schemeOf, weightOf, type QuantizeLane } from './quantize-lane.js';
 import { sampleOfExpert, sketchRows } from './expert-inputs.js';
 
 export async function calibrateExperts(
   lane: QuantizeLane,
   job: CalibrationJobs['calibrateExperts']['job'],
+  put: Put,
 ): Promise<Handled> {
   const { model, settings } = lane;
   const moe = moeOf(model.plan, job.layer);
@@ -59,7 +60,7 @@ export async function calibrateExperts(
         ? (await expert.run(forcedInput, { input: false, inner: true }, {})).inner
         : null;
     const inner = shrunkSums(own?.inner ?? null, tokens, forced, job.sample.length, settings.shrinkage);
-    const down = await calibrateDown(lane, plan, downEdges.has(plan.down), inner);
+    const down = await calibrateDown(lane, plan, downEdges.has(plan.down), inner, put);
     if (job.candidates.length > 0) {
       const sums = own?.input ?? null;
       const statistics = await gateUpStatistics(lane, { moe, expert, rows, input: sums }, job.layerGram, forcedInput);
@@ -71,7 +72,7 @@ export async function calibrateExperts(
   }
   input.close();
   accumulator.close();
-  return { result: { losses, experts: results }, transfer: transferOf(results.flatMap(({ linears }) => linears)) };
+  return { result: { losses, experts: results } };
 }
 
 function strideOf({ settings }: QuantizeLane, { gate, down }: ExpertPlan, tokens: number): number {
@@ -108,6 +109,7 @@ async function calibrateDown(
   { down }: ExpertPlan,
   hasEdge: boolean,
   statistics: MeanStatistics | null,
+  put: Put,
 ): Promise<{
   scales: Float32Array | null;
   report: Pick<ExpertResult, 'downRatio' | 'downLossBefore' | 'downLoss'>;
@@ -120,7 +122,7 @@ async function calibrateDown(
     return {
       scales: null,
       report: { downRatio: null, downLossBefore: 0, downLoss: 0 },
-      result: await quantizeLinear(lane, down, prepared, null, null),
+      result: await quantizeLinear(lane, down, prepared, null, null, put),
     };
   }
   const weight = weightOf(lane, down);
@@ -151,7 +153,7 @@ async function calibrateDown(
   return {
     scales,
     report: { downRatio: chosen.ratio, downLossBefore: chosen.lossBefore, downLoss: chosen.loss },
-    result: await quantizeLinear(lane, down, prepared, scales, null),
+    result: await quantizeLinear(lane, down, prepared, scales, null, put),
   };
 }
 
@@ -226,6 +228,7 @@ async function gateUpLosses(
 export async function quantizeExperts(
   lane: QuantizeLane,
   job: CalibrationJobs['quantizeExperts']['job'],
+  put: Put,
 ): Promise<Handled> {
   const { model, settings, kept } = lane;
   const moe = moeOf(model.plan, job.layer);
@@ -250,12 +253,12 @@ export async function quantizeExperts(
     const prepared = gram === null ? null : await prepareGram(gram, model.plan.hiddenSize, settings.rounding);
     const measure = { sampled: sampleOfExpert(input, moe, e, job), energy };
     const linears = [
-      await quantizeLinear(lane, plan.gate, prepared, job.scales, null, { measure }),
-      await quantizeLinear(lane, plan.up, prepared, job.scales, downScales, { measure }),
+      await quantizeLinear(lane, plan.gate, prepared, job.scales, null, put, { measure }),
+      await quantizeLinear(lane, plan.up, prepared, job.scales, downScales, put, { measure }),
     ];
     results.push({ expert: e, linears });
   }
   input.close();
   kept.clear();
-  return { result: { experts: results, energy }, transfer: transferOf(results.flatMap(({ linears }) => linears)) };
+  return { result: { experts: results, energy } };
 }

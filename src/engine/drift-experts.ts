@@ -13,8 +13,8 @@ import { sampleOfExpert, sketchRows } from './expert-inputs.js';
 import { moeOf } from './forward-lane.js';
 import { noEnergy } from './language-sample.js';
 import { putOut } from './put-out.js';
-import { addLosses, effectiveWeight, schemeOf, transferOf, weightOf, type QuantizeLane } from './quantize-lane.js';
-import type { LinearResult } from './quantize-jobs.js';
+import { addLosses, effectiveWeight, schemeOf, weightOf, type QuantizeLane } from './quantize-lane.js';
+import type { LinearResult, Put } from './quantize-jobs.js';
 import { forcedRows, routedRows, type RoutedRows } from './routed-rows.js';
 import { GRAM_SEARCH_WIDTH, KEPT_GRAM_BYTES } from './search-limits.js';
 
@@ -70,6 +70,7 @@ export async function searchGates(lane: QuantizeLane, job: DriftJobs['searchGate
 export async function quantizeFollowing(
   lane: QuantizeLane,
   job: DriftJobs['quantizeFollowing']['job'],
+  put: Put,
 ): Promise<Handled> {
   const { model, settings, drifted } = lane;
   const moe = moeOf(model.plan, job.layer);
@@ -83,7 +84,7 @@ export async function quantizeFollowing(
     const rows = routedRows(input, moe.topK, e, job);
     const tokens = rows.tokens.length;
     const measured = { sampled: sampleOfExpert(input, moe, e, job), energy };
-    const gates = await quantizeGates(lane, job, e, rows, measured);
+    const gates = await quantizeGates(lane, job, e, rows, measured, put);
     const reader = overriddenReader(model.reader, effectiveGates(lane, gates, job.scales));
     const expert = loadExpert(moe, e, reader, model);
     const inner = model.scratch.floats('following.inner', tokens * down.inFeatures);
@@ -99,7 +100,7 @@ export async function quantizeFollowing(
     const gram = shrink(sum, tokens, layer, settings.shrinkage, sum);
     const prepared = gram === null ? null : await prepare(lane, gram, down.inFeatures);
     const weight = weightOf(lane, down);
-    const { quantized, result } = await quantizeTarget(lane, down, weight, weight, prepared, null, null);
+    const { quantized, result } = await quantizeTarget(lane, down, weight, weight, prepared, null, null, put);
     const room = model.scratch.floats('effective.down', weight.length);
     const { data } = effectiveWeight(down, quantized, null, null, room);
     await putOut(model, { down, data, moe, rows, inner }, accumulator);
@@ -109,7 +110,7 @@ export async function quantizeFollowing(
   drifted.clear();
   input.close();
   accumulator.close();
-  return { result: { experts, energy }, transfer: transferOf(experts.flatMap(({ linears }) => linears)) };
+  return { result: { experts, energy } };
 }
 
 const STATISTICS_OF_DOWN = { input: false, inner: true };
@@ -120,6 +121,7 @@ async function quantizeGates(
   e: number,
   rows: RoutedRows,
   measured: Parameters<typeof quantizeTarget>[6],
+  put: Put,
 ): Promise<TargetResult[]> {
   const { model, settings, drifted } = lane;
   const width = model.plan.hiddenSize;
@@ -132,7 +134,7 @@ async function quantizeGates(
   for (const linear of [gate, up]) {
     const weight = weightOf(lane, linear);
     const target = await followDrift(weight, job.drift, width, model.scratch.floats('target', weight.length));
-    results.push(await quantizeTarget(lane, linear, weight, target, prepared, job.scales, measured));
+    results.push(await quantizeTarget(lane, linear, weight, target, prepared, job.scales, measured, put));
   }
   return results;
 }

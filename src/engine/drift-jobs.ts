@@ -1,4 +1,6 @@
 import type { ScaleCandidate } from '../awq/scale-candidates.js';
+import type { EncodedTensor } from '../checkpoint/encode.js';
+import type { Columns } from '../graph/moments.js';
 import type { RowStoreDescriptor } from '../runtime/row-store.js';
 import type { ExpertAssignments, SharedRouting } from './jobs.js';
 import type { LanguageEnergy, LanguageSample } from './language-sample.js';
@@ -16,20 +18,29 @@ export interface FollowerInput {
  * the unquantized model's, x̂ and ĥ the follower's, which runs through the layers quantized so far.
  */
 export interface DriftJobs {
-  /** Second moments of one stream's rows, or of two streams', over tokens [from, to); see `momentsGraph`. */
+  /**
+   * Second moments of one stream's rows, or of two streams', over tokens [from, to), for some channels of the first
+   * factor; see `momentsGraph`.
+   */
   moments: {
     job: {
       readonly from: number;
       readonly to: number;
+      readonly features: Columns;
       /** x, where its moments with x̂ are wanted, and x̂; or what becomes them once a layer's input norm has passed over it. */
       readonly own: RowStoreDescriptor | null;
       readonly followed: RowStoreDescriptor;
       readonly normedBy: number | null;
-      /** h and ĥ, where their difference's moments with x̂ are wanted. */
-      readonly streams: { readonly own: RowStoreDescriptor; readonly followed: RowStoreDescriptor } | null;
+      /** h and ĥ, where their difference's moments with x̂ are wanted, and in which of their channels. */
+      readonly streams: {
+        readonly own: RowStoreDescriptor;
+        readonly followed: RowStoreDescriptor;
+        readonly channels: Columns;
+      } | null;
       /** Tokens whose x̂ is returned, rising. */
       readonly sample: Int32Array;
     };
+    /** `gram`, `absolute` and `cross` of the job's features, `owed` of its streams' channels: rows of the whole. */
     result: {
       readonly gram: Float32Array;
       readonly absolute: Float32Array;
@@ -67,6 +78,7 @@ export interface DriftJobs {
       readonly forced: Int32Array;
       readonly sample: LanguageSample;
     };
+    part: readonly EncodedTensor[];
     result: {
       readonly experts: readonly {
         readonly expert: number;

@@ -10,11 +10,13 @@ import {
   type LayerRouting,
 } from './layer-pass.js';
 import { mixerRowsOf, type PassState } from './pass-state.js';
-import { momentsOf, quantizeDriftingMixer } from './drift-mixer.js';
+import { quantizeDriftingMixer } from './drift-mixer.js';
+import { momentsOf } from './stream-moments.js';
 import type { QuantizeContext } from './quantize-context.js';
 import type { LinearResult } from './quantize-jobs.js';
 import { evenSample, FORCED_SAMPLE } from './forced-sample.js';
-import type { CellReport, EdgeReport, LayerResult } from './layer-report.js';
+import type { CellReport, EdgeReport, LayerReport } from './layer-report.js';
+import type { QuantizedLayer } from './quantize-layer.js';
 import { wantedTaps } from './wanted-taps.js';
 import {
   BESIDE_EXPERTS,
@@ -39,9 +41,6 @@ export interface SettledBlocks {
   readonly overrides: readonly WeightOverride[];
 }
 
-/** A layer's result, and its routing in the unquantized stream. */
-export type DriftingLayer = LayerResult & { readonly routing: LayerRouting | null };
-
 /**
  * Quantizes a layer for the inputs it will really get. The follower's stream ĥ runs through what is quantized already; the
  * unquantized stream h beside it says what should have come out.
@@ -50,7 +49,7 @@ export async function quantizeDriftingLayer(
   context: QuantizeContext,
   follower: PassState,
   layer: LayerPlan,
-): Promise<DriftingLayer> {
+): Promise<QuantizedLayer> {
   const { lanes, plan, state, targets, sample } = context;
   const { index } = layer;
   const settled = await quantizeDriftingMixer(context, follower, layer);
@@ -58,11 +57,11 @@ export async function quantizeDriftingLayer(
   const rest = { sample: sample.tokens, half: 'rest', mixerRows: mixerRowsOf(state, layer) } as const;
   const means = meansOf(await runLayerBlocks(lanes, state, index, taps, rest), state.layout.tokens);
   const routing = assignExperts(plan, state, index);
-  const result =
+  const report =
     routing === null
       ? await followDenseBlock(context, follower, layer, means, settled)
       : await quantizeDriftingExperts(context, follower, layer, routing, means, settled);
-  return { ...result, routing };
+  return { report, routing };
 }
 
 /** Quantizes a dense block on the unquantized stream's inputs, and walks the follower through it. */
@@ -72,7 +71,7 @@ async function followDenseBlock(
   layer: LayerPlan,
   means: ReadonlyMap<Tap, Mean>,
   { smoothing, edges, linears, energy, overrides }: SettledBlocks,
-): Promise<LayerResult> {
+): Promise<LayerReport> {
   const { lanes, targets, sample } = context;
   const settle = settleInto(smoothing, edges);
   for (const edge of usableEdges(layer, targets).filter(({ tap }) => !MIXER_TAPS.has(tap))) {
@@ -86,15 +85,13 @@ async function followDenseBlock(
     half: 'rest',
     mixerRows: mixerRowsOf(follower, layer),
   });
+  await context.put(rewriteTensors(context, layer, smoothing));
   return {
-    tensors: [...all.flatMap(({ tensors }) => tensors), ...rewriteTensors(context, layer, smoothing)],
-    report: {
-      layer: layer.index,
-      languageErrors: relativeErrors(addEnergy(energy, block.energy), sample.languages),
-      edges,
-      linears: all.map(({ module, relativeError }) => ({ module, relativeError })),
-      experts: [],
-    },
+    layer: layer.index,
+    languageErrors: relativeErrors(addEnergy(energy, block.energy), sample.languages),
+    edges,
+    linears: all.map(({ module, relativeError }) => ({ module, relativeError })),
+    experts: [],
   };
 }
 
@@ -109,8 +106,8 @@ async function quantizeDriftingExperts(
   routing: LayerRouting,
   means: ReadonlyMap<Tap, Mean>,
   settled: SettledBlocks,
-): Promise<LayerResult> {
-  const { lanes, plan, state, targets, sample } = context;
+): Promise<LayerReport> {
+  const { lanes, plan, state, targets, sample, put } = context;
   const { moe } = routing;
   const { index } = layer;
   const { tokens } = state.layout;
@@ -124,7 +121,7 @@ async function quantizeDriftingExperts(
     // Experts that stay as they are: both streams simply pass them.
     await runRoutedExperts(lanes, follower, index, followed);
     await combineExperts(lanes, plan, follower, index);
-    return withShared(context, layer, means, settled, [], noEnergy(sample.languages.length), []);
+    return withShared(context, layer, means, settled, noEnergy(sample.languages.length), []);
   }
   const { mean, cross } = await momentsOf(context, {
     own: state.expertsInput!,
@@ -160,17 +157,22 @@ async function quantizeDriftingExperts(
   const scales = smoothing.inputs.get(moe.experts[0]!.gate.module) ?? null;
   const parts = await Promise.all(
     dealt.map((experts, lane) =>
-      lanes.call(lane, 'quantizeFollowing', {
-        ...input,
-        layer: index,
-        experts,
-        layerGram: mean.gram,
-        drift,
-        scales,
-        accumulator: follower.accumulators[lane]!,
-        forced: evenSample(tokens, FORCED_SAMPLE),
-        sample,
-      }),
+      lanes.call(
+        lane,
+        'quantizeFollowing',
+        {
+          ...input,
+          layer: index,
+          experts,
+          layerGram: mean.gram,
+          drift,
+          scales,
+          accumulator: follower.accumulators[lane]!,
+          forced: evenSample(tokens, FORCED_SAMPLE),
+          sample,
+        },
+        { take: put },
+      ),
     ),
   );
   await combineExperts(lanes, plan, follower, index);
@@ -185,8 +187,7 @@ async function quantizeDriftingExperts(
     downLoss: 0,
     relativeErrors: linears.map(({ relativeError }) => relativeError),
   }));
-  const all = cells.flatMap(({ linears }) => linears);
-  return withShared(context, layer, means, settled, all, sumEnergy(parts, sample.languages.length), reports);
+  return withShared(context, layer, means, settled, sumEnergy(parts, sample.languages.length), reports);
 }
 
 /** Quantizes what stands beside the routed experts, now that the scales of their common edge are known. */
@@ -195,27 +196,21 @@ async function withShared(
   layer: LayerPlan,
   means: ReadonlyMap<Tap, Mean>,
   { smoothing, edges, linears, energy }: SettledBlocks,
-  expertLinears: readonly LinearResult[],
   expertEnergy: LanguageEnergy,
   experts: readonly CellReport[],
-): Promise<LayerResult> {
+): Promise<LayerReport> {
   const beside = await quantizeShared(context, layer, means, smoothing, { taps: BESIDE_EXPERTS });
   const plain = [...linears, ...beside.linears];
   const total = [energy, beside.energy, expertEnergy].reduce(
     (sum, part) => addEnergy(sum, part),
     noEnergy(context.sample.languages.length),
   );
+  await context.put(rewriteTensors(context, layer, smoothing));
   return {
-    tensors: [
-      ...[...plain, ...expertLinears].flatMap(({ tensors }) => tensors),
-      ...rewriteTensors(context, layer, smoothing),
-    ],
-    report: {
-      layer: layer.index,
-      languageErrors: relativeErrors(total, context.sample.languages),
-      edges,
-      linears: plain.map(({ module, relativeError }) => ({ module, relativeError })),
-      experts,
-    },
+    layer: layer.index,
+    languageErrors: relativeErrors(total, context.sample.languages),
+    edges,
+    linears: plain.map(({ module, relativeError }) => ({ module, relativeError })),
+    experts,
   };
 }

@@ -1,16 +1,14 @@
 import type { LayerPlan, Tap } from '../model/plan.js';
 import type { SettledBlocks } from './drift-layer.js';
-import type { DriftJobs } from './drift-jobs.js';
 import type { LinearTarget } from './quantize-jobs.js';
 import { addEnergy } from './language-sample.js';
-import { runLayerBlocks, spans } from './layer-pass.js';
-import type { RowStoreDescriptor } from '../runtime/row-store.js';
-import { release } from '../runtime/workers.js';
+import { runLayerBlocks } from './layer-pass.js';
 import { mixerRowsOf, type PassState } from './pass-state.js';
 import type { QuantizeContext } from './quantize-context.js';
 import { wantedTaps } from './wanted-taps.js';
 import { MIXER_TAPS, quantizeShared } from './quantize-shared.js';
 import { meansOf, searchEdge, type Mean } from './search-edge.js';
+import { meanOf, momentsOf } from './stream-moments.js';
 import { noSmoothing, settleInto, usableEdges } from './smoothing.js';
 
 /** Taps within a mixer: their Linears are quantized on the unquantized stream's inputs. */
@@ -86,70 +84,4 @@ export async function quantizeDriftingMixer(
     energy: addEnergy(inward.energy, outward.energy),
     overrides: [...overrides, ...outward.linears.flatMap(({ effective }) => (effective === null ? [] : [effective]))],
   };
-}
-
-interface Moments {
-  /** Of x̂. */
-  readonly mean: Mean;
-  /** Mean (x − x̂)x̂ᵀ. */
-  readonly cross: Float32Array;
-  /** Mean (h − ĥ)x̂ᵀ, where streams were given. */
-  readonly owed: Float32Array | null;
-}
-
-type MomentsJob = DriftJobs['moments']['job'];
-type MomentsPart = DriftJobs['moments']['result'];
-
-/** Moments of two streams over all tokens. */
-export async function momentsOf(
-  context: QuantizeContext,
-  job: Omit<MomentsJob, 'from' | 'to' | 'sample'> & { readonly own: RowStoreDescriptor },
-): Promise<Moments> {
-  const parts = await momentParts(context, job);
-  return {
-    mean: meanOfParts(context, parts),
-    cross: addedMean(context, parts, (part) => part.cross!),
-    owed: job.streams === null ? null : addedMean(context, parts, (part) => part.owed!),
-  };
-}
-
-/** Of one stream's rows alone. */
-async function meanOf(context: QuantizeContext, rows: RowStoreDescriptor): Promise<Mean> {
-  return meanOfParts(context, await momentParts(context, { own: null, followed: rows, normedBy: null, streams: null }));
-}
-
-/** Lanes take spans of the tokens. */
-function momentParts(
-  { lanes, state, sample }: QuantizeContext,
-  job: Omit<MomentsJob, 'from' | 'to' | 'sample'>,
-): Promise<MomentsPart[]> {
-  return Promise.all(
-    spans(state.layout.tokens, lanes.count).map(([from, to], lane) =>
-      lanes.call(lane, 'moments', { ...job, from, to, sample: sample.tokens }),
-    ),
-  );
-}
-
-function meanOfParts(context: QuantizeContext, parts: readonly MomentsPart[]): Mean {
-  const rows = new Float32Array(parts.reduce((sum, part) => sum + part.sample.length, 0));
-  parts.reduce((at, part) => (rows.set(part.sample, at), at + part.sample.length), 0);
-  return {
-    gram: addedMean(context, parts, (part) => part.gram),
-    absolute: addedMean(context, parts, (part) => part.absolute),
-    sample: rows,
-    sampledTokens: context.sample.tokens,
-  };
-}
-
-/** The parts' sums as one mean, in the first part's place; the others' memory is given back. */
-function addedMean(
-  { state }: QuantizeContext,
-  parts: readonly MomentsPart[],
-  pick: (part: MomentsPart) => Float32Array,
-): Float32Array {
-  const [total, ...others] = parts.map(pick);
-  for (const values of others) for (let i = 0; i < values.length; i++) total![i]! += values[i]!;
-  release(others);
-  for (let i = 0; i < total!.length; i++) total![i]! /= state.layout.tokens;
-  return total!;
 }

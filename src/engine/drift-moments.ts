@@ -1,8 +1,7 @@
 import { inputDrift } from '../awq/drift.js';
-import { momentsGraph } from '../graph/moments.js';
+import { momentsGraph, type Columns } from '../graph/moments.js';
 import { openRowStore, type RowStore } from '../runtime/row-store.js';
 import type { Feed } from '../runtime/sessions.js';
-import { createRunningSums } from '../runtime/tap-sums.js';
 import { loadBindings } from '../runtime/weights.js';
 import { buffersOf, type Handled } from '../runtime/workers.js';
 import type { DriftJobs } from './drift-jobs.js';
@@ -19,15 +18,25 @@ export async function moments(
   const followed = openRowStore(job.followed);
   const streams = job.streams === null ? null : [openRowStore(job.streams.own), openRowStore(job.streams.followed)];
   const { width } = followed;
-  const graph = momentsGraph(job.normedBy === null ? null : plan.layers[job.normedBy]!.inputNorm, {
+  const channels = job.streams?.channels ?? null;
+  const norm = job.normedBy === null ? null : plan.layers[job.normedBy]!.inputNorm;
+  const graph = momentsGraph(norm, {
+    features: partOf(width, job.features),
     own: own !== null,
-    streams: streams !== null,
+    streams: channels === null ? null : partOf(plan.hiddenSize, channels),
   });
   const weights = loadBindings(reader, graph.bindings);
-  const sums = createRunningSums(graph, new Map([['followed' as const, width]]));
-  const square = (rows: number): Feed => ({ data: new Float32Array(rows * width), shape: [rows, width] });
-  const cross = own === null ? null : square(width);
-  const owed = streams === null ? null : square(plan.hiddenSize);
+  const sumOf = (columns: Columns | null): Feed | null => {
+    if (columns === null) return null;
+    const rows = columns[1] - columns[0];
+    return { data: new Float32Array(rows * width), shape: [rows, width] };
+  };
+  const gram = sumOf(job.features)!;
+  const cross = sumOf(own === null ? null : job.features);
+  const owed = sumOf(channels);
+  const [features] = gram.shape as [number];
+  const absolute = new Float32Array(features);
+  const partOfAbsolute = new Float32Array(features);
   const sampled = new Float32Array(job.sample.filter((token) => token >= job.from && token < job.to).length * width);
   let taken = 0;
   for (let from = job.from; from < job.to; from += MOMENT_ROWS) {
@@ -38,19 +47,17 @@ export async function moments(
       return feed;
     };
     const rows = { data: scratch.floats('moments.rows', count * width), shape: [count, width] };
-    const feeds: Record<string, Feed> = { ...weights, ...sums.feeds, followed: part('followed', followed) };
-    const outputs: Record<string, Feed> = { ...sums.outputs, rows };
-    if (own !== null && cross !== null) {
-      feeds['own'] = part('own', own);
-      outputs['cross'] = feeds['cross.sum'] = cross;
-    }
-    if (streams !== null && owed !== null) {
+    const feeds: Record<string, Feed> = { ...weights, followed: part('followed', followed) };
+    const outputs: Record<string, Feed> = { rows, abs: { data: partOfAbsolute, shape: [features] } };
+    if (own !== null) feeds['own'] = part('own', own);
+    if (streams !== null) {
       feeds['hidden'] = part('hidden', streams[0]!);
       feeds['followed_hidden'] = part('followed-hidden', streams[1]!);
-      outputs['owed'] = feeds['owed.sum'] = owed;
     }
+    for (const [name, sum] of Object.entries({ gram, cross, owed }))
+      if (sum !== null) outputs[name] = feeds[`${name}.sum`] = sum;
     await sessions.run(graph, feeds, outputs);
-    sums.add();
+    for (let i = 0; i < features; i++) absolute[i]! += partOfAbsolute[i]!;
     for (const token of job.sample) {
       if (token < from || token >= from + count) continue;
       sampled.set(rows.data.subarray((token - from) * width, (token - from + 1) * width), taken);
@@ -58,10 +65,13 @@ export async function moments(
     }
   }
   for (const store of [own, followed, ...(streams ?? [])]) store?.close();
-  const { gram, absolute } = sums.sums.get('followed')!;
-  const result = { gram, absolute, cross: cross?.data ?? null, owed: owed?.data ?? null, sample: sampled };
+  const result = { gram: gram.data, absolute, cross: cross?.data ?? null, owed: owed?.data ?? null, sample: sampled };
   // Behind the attention of a model like DeepSeek-V3 these are gigabytes: moved, not copied.
-  return { result, transfer: buffersOf([gram, absolute, result.cross, result.owed, sampled]) };
+  return { result, transfer: buffersOf([result.gram, absolute, result.cross, result.owed, sampled]) };
+}
+
+function partOf(width: number, columns: Columns): Columns | 'all' {
+  return columns[1] - columns[0] === width ? 'all' : columns;
 }
 
 export async function drift({ gram, cross, tokens }: DriftJobs['drift']['job']): Promise<Handled> {

@@ -3,9 +3,8 @@ import { quantizeWeight, type PreparedGram } from '../awq/quantize-weight.js';
 import type { QuantizedLinear } from '../awq/scheme.js';
 import type { Linear } from '../model/plan.js';
 import type { LanguageEnergy } from './language-sample.js';
-import { outputFormat } from './output-format.js';
-import type { LinearResult } from './quantize-jobs.js';
-import { schemeOf, type QuantizeLane } from './quantize-lane.js';
+import type { LinearResult, Put } from './quantize-jobs.js';
+import { putLinear, schemeOf, type QuantizeLane } from './quantize-lane.js';
 import { smoothWeight } from './smooth-weight.js';
 
 export interface TargetResult {
@@ -23,6 +22,7 @@ export async function quantizeTarget(
   prepared: PreparedGram | null,
   inputScales: Float32Array | null,
   measure: { readonly sampled: Parameters<typeof addOutputErrors>[4]; readonly energy: LanguageEnergy } | null,
+  put: Put,
 ): Promise<TargetResult> {
   const { outFeatures, inFeatures, module } = linear;
   const { quantized, loss, relativeError } = await quantizeWeight({
@@ -39,6 +39,6 @@ export async function quantizeTarget(
     const room = lane.model.scratch.floats('delta', stored.length);
     await addOutputErrors(stored, quantized, inputScales, null, measure.sampled, signal, error, room);
   }
-  const tensors = outputFormat(lane.settings.format).pack(module, quantized);
-  return { linear, quantized, result: { module, tensors, loss, relativeError, effective: null } };
+  putLinear(lane, module, quantized, put);
+  return { linear, quantized, result: { module, loss, relativeError, effective: null } };
 }

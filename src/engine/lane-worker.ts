@@ -9,10 +9,10 @@ import { quantizeFollowing, searchGates } from './drift-experts.js';
 import { drift, moments } from './drift-moments.js';
 import { divergence } from './evaluate-lane.js';
 import { roundedReader } from './rounded-reader.js';
-import type { Handled, LaneReply, LaneRequest } from '../runtime/workers.js';
+import type { HandOver, Handled, LaneReply, LaneRequest } from '../runtime/workers.js';
 import { combine, embed, logits, runExperts, runLayer, save, type LaneModel } from './forward-lane.js';
 import type { LaneSetup } from './jobs.js';
-import type { CalibrationJobs } from './quantize-jobs.js';
+import type { CalibrationJobs, Put } from './quantize-jobs.js';
 import { probe } from './probe-lane.js';
 import { calibrateExperts, quantizeExperts } from './calibrate-experts.js';
 import { createQuantizeLane, magnitude, quantizeLinears, searchLinears, type QuantizeLane } from './quantize-lane.js';
@@ -80,7 +80,12 @@ function takeUp({ model: folder, assume, providers, quantize, roundToNearest }: 
 }
 
 type Jobs = CalibrationJobs;
-type Handlers = { readonly [Kind in keyof Jobs]: (job: Jobs[Kind]['job']) => Handled | Promise<Handled> };
+type Handlers = {
+  readonly [Kind in keyof Jobs]: (
+    job: Jobs[Kind]['job'],
+    handOver: HandOver<Jobs[Kind] extends { part: infer Part } ? Part : never>,
+  ) => Handled | Promise<Handled>;
+};
 
 const HANDLERS: Handlers = {
   open,
@@ -94,31 +99,35 @@ const HANDLERS: Handlers = {
   probe: (job: Jobs['probe']['job']) => probe(lane(), job),
   magnitude: (job: Jobs['magnitude']['job']) => magnitude(lane(), job),
   searchLinears: (job: Jobs['searchLinears']['job']) => searchLinears(lane(), job),
-  quantizeLinears: (job: Jobs['quantizeLinears']['job']) => quantizeLinears(lane(), job),
-  calibrateExperts: (job: Jobs['calibrateExperts']['job']) => calibrateExperts(lane(), job),
-  quantizeExperts: (job: Jobs['quantizeExperts']['job']) => quantizeExperts(lane(), job),
+  quantizeLinears: (job: Jobs['quantizeLinears']['job'], put: Put) => quantizeLinears(lane(), job, put),
+  calibrateExperts: (job: Jobs['calibrateExperts']['job'], put: Put) => calibrateExperts(lane(), job, put),
+  quantizeExperts: (job: Jobs['quantizeExperts']['job'], put: Put) => quantizeExperts(lane(), job, put),
   moments: (job: Jobs['moments']['job']) => moments(model(), job),
   drift: (job: Jobs['drift']['job']) => drift(job),
   searchGates: (job: Jobs['searchGates']['job']) => searchGates(lane(), job),
-  quantizeFollowing: (job: Jobs['quantizeFollowing']['job']) => quantizeFollowing(lane(), job),
+  quantizeFollowing: (job: Jobs['quantizeFollowing']['job'], put: Put) => quantizeFollowing(lane(), job, put),
 };
+
+type Handler = (job: never, handOver: HandOver<unknown>) => Handled | Promise<Handled>;
 
 async function answer({ id, job }: { readonly id: number; readonly job: { readonly kind: string } }): Promise<void> {
   let reply: LaneReply;
   let transfer: Handled['transfer'];
   try {
-    const handler = (HANDLERS as Readonly<Record<string, ((job: never) => Handled | Promise<Handled>) | undefined>>)[
-      job.kind
-    ];
+    const handler = (HANDLERS as Readonly<Record<string, Handler | undefined>>)[job.kind];
     if (handler === undefined) throw new Error(`lane job '${job.kind}' is unknown`);
-    const handled = await handler(job as never);
+    const handled = await handler(job as never, (part, buffers) => send({ id, part }, buffers));
     transfer = handled.transfer;
     reply = { id, result: handled.result };
   } catch (error) {
     const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
     reply = { id, error: { name, message, stack } };
   }
-  port.postMessage(reply, [...(transfer ?? [])]);
+  send(reply, transfer);
+}
+
+function send(reply: LaneReply, transfer: Handled['transfer'] = []): void {
+  port.postMessage(reply, [...transfer]);
 }
 
 function once<T>(make: () => T): () => T {

@@ -1,5 +1,3 @@
-import type { EncodedTensor } from '../checkpoint/encode.js';
-
 /** One edge's search. */
 export interface EdgeReport {
   readonly edge: string;
@@ -33,9 +31,4 @@ export interface LayerReport {
   readonly experts: readonly CellReport[];
   /** √(‖ΔX‖² / ‖WX‖²) over sampled tokens of each language, at the layer's Linears but the routed experts' downs. */
   readonly languageErrors: Readonly<Record<string, number>>;
-}
-
-export interface LayerResult {
-  readonly tensors: readonly EncodedTensor[];
-  readonly report: LayerReport;
 }

@@ -1,4 +1,5 @@
 import type { Targets } from '../awq/targets.js';
+import type { EncodedTensor } from '../checkpoint/encode.js';
 import type { Checkpoint } from '../checkpoint/open.js';
 import type { ModelPlan } from '../model/plan.js';
 import type { Lanes } from '../runtime/workers.js';
@@ -17,4 +18,6 @@ export interface QuantizeContext {
   readonly state: PassState;
   /** Tokens by which errors are told per language. */
   readonly sample: LanguageSample;
+  /** Writes finished tensors: a layer of DeepSeek-V3 has 5 GB of them, which nobody holds until the last is there. */
+  readonly put: (tensors: readonly EncodedTensor[]) => Promise<void>;
 }

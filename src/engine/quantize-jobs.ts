@@ -2,14 +2,17 @@ import type { ScaleCandidate } from '../awq/scale-candidates.js';
 import type { ProbeJob, ProbeMeasurement } from './probe-lane.js';
 import type { EncodedTensor } from '../checkpoint/encode.js';
 import type { RowStoreDescriptor } from '../runtime/row-store.js';
+import type { HandOver } from '../runtime/workers.js';
 import type { DriftJobs } from './drift-jobs.js';
 import type { LanguageEnergy, LanguageSample } from './language-sample.js';
 import type { ExpertAssignments, ForwardJobs, SharedRouting, WeightOverride } from './jobs.js';
 
-/** What became of one Linear. */
+/** Hands the tensors of a quantized Linear over to be written, so that no lane holds more than one at a time. */
+export type Put = HandOver<readonly EncodedTensor[]>;
+
+/** What became of one Linear, besides its tensors. */
 export interface LinearResult {
   readonly module: string;
-  readonly tensors: readonly EncodedTensor[];
   /** √(tr ΔGΔᵀ / tr WGWᵀ) under the statistics it was quantized with. */
   readonly relativeError: number;
   readonly loss: number;
@@ -85,6 +88,7 @@ export interface CalibrationJobs extends ForwardJobs, DriftJobs {
       readonly effective: boolean;
       readonly towards: LinearTarget;
     };
+    part: readonly EncodedTensor[];
     result: { readonly linears: readonly LinearResult[]; readonly energy: LanguageEnergy };
   };
   /**
@@ -105,6 +109,7 @@ export interface CalibrationJobs extends ForwardJobs, DriftJobs {
       readonly layerGram: Float32Array;
       readonly candidates: readonly ScaleCandidate[];
     };
+    part: readonly EncodedTensor[];
     result: { readonly losses: Float64Array; readonly experts: readonly ExpertResult[] };
   };
   /** Quantizes gate and up of the experts that this lane calibrated. */
@@ -119,6 +124,7 @@ export interface CalibrationJobs extends ForwardJobs, DriftJobs {
       readonly scales: Float32Array | null;
       readonly sample: LanguageSample;
     };
+    part: readonly EncodedTensor[];
     result: {
       readonly experts: readonly { readonly expert: number; readonly linears: readonly LinearResult[] }[];
       readonly energy: LanguageEnergy;

@@ -17,7 +17,7 @@ import { readLinear, weightKey } from '../runtime/weights.js';
 import { release, type Handled } from '../runtime/workers.js';
 import type { LaneModel } from './forward-lane.js';
 import { smoothWeight } from './smooth-weight.js';
-import type { CalibrationJobs, LinearResult, LinearTarget } from './quantize-jobs.js';
+import type { CalibrationJobs, LinearResult, LinearTarget, Put } from './quantize-jobs.js';
 import type { QuantizeSettings } from './quantize-settings.js';
 
 /** A lane that quantizes: the model, the settings, and what it keeps between the two passes over a layer's experts. */
@@ -106,6 +106,7 @@ export async function searchLinears(
 export async function quantizeLinears(
   lane: QuantizeLane,
   job: CalibrationJobs['quantizeLinears']['job'],
+  put: Put,
 ): Promise<Handled> {
   const linears = findLinears(lane, job.layer, job.modules);
   const needsPlain = job.towards.kind === 'owed' && job.inputScales !== null;
@@ -122,14 +123,14 @@ export async function quantizeLinears(
     // A gigabyte each behind wide attention, and nobody reads them any more.
     if (job.towards.kind === 'owed' && linear === linears.at(-1)) release([job.towards.cross, job.towards.owed]);
     results.push(
-      await quantizeLinear(lane, linear, prepared, job.inputScales, outputScales, {
+      await quantizeLinear(lane, linear, prepared, job.inputScales, outputScales, put, {
         measure: { sampled, energy },
         wantsEffective: job.effective,
         target: target === stored ? null : target,
       }),
     );
   }
-  return { result: { linears: results, energy }, transfer: transferOf(results) };
+  return { result: { linears: results, energy } };
 }
 
 /** The weight [out, in], not smoothed, that a Linear is quantized towards. */
@@ -161,13 +162,14 @@ export interface LinearOptions {
   readonly target?: Float32Array | null;
 }
 
-/** Reads, smooths, quantizes and packs one Linear. */
+/** Reads, smooths, quantizes and packs one Linear, and hands it over. */
 export async function quantizeLinear(
   lane: QuantizeLane,
   linear: Linear,
   prepared: PreparedGram | null,
   inputScales: Float32Array | null,
   outputScales: Float32Array | null,
+  put: Put,
   { measure = null, wantsEffective = false, target = null }: LinearOptions = {},
 ): Promise<LinearResult> {
   const { outFeatures, inFeatures, module } = linear;
@@ -194,9 +196,9 @@ export async function quantizeLinear(
     const room = lane.model.scratch.floats('delta', original.length);
     await addOutputErrors(original, quantized, inputScales, outputScales, sampled, energy.signal, energy.error, room);
   }
+  putLinear(lane, module, quantized, put);
   return {
     module,
-    tensors: outputFormat(lane.settings.format).pack(module, quantized),
     loss,
     relativeError,
     effective: wantsEffective ? effectiveWeight(linear, quantized, inputScales, outputScales) : null,
@@ -225,7 +227,8 @@ export function effectiveWeight(
   };
 }
 
-/** Packed bytes move to the orchestrating thread instead of being copied. */
-export function transferOf(results: readonly LinearResult[]): ArrayBuffer[] {
-  return [...new Set(results.flatMap(({ tensors }) => tensors.map(({ bytes }) => bytes.buffer as ArrayBuffer)))];
+/** Packs a quantized Linear and hands it over; its bytes move to the orchestrating thread instead of being copied. */
+export function putLinear({ settings }: QuantizeLane, module: string, quantized: QuantizedLinear, put: Put): void {
+  const tensors = outputFormat(settings.format).pack(module, quantized);
+  put(tensors, [...new Set(tensors.map(({ bytes }) => bytes.buffer as ArrayBuffer))]);
 }

@@ -5,7 +5,7 @@ import type { QuantizeContext } from './quantize-context.js';
 import { evenSample, FORCED_SAMPLE } from './forced-sample.js';
 import { gramStride } from './gram-stride.js';
 import { addEnergy, noEnergy } from './language-sample.js';
-import type { EdgeReport, LayerResult } from './layer-report.js';
+import type { EdgeReport, LayerReport } from './layer-report.js';
 import { quantizedModules } from './quantized-modules.js';
 import { quantizeShared, relativeErrors, sumEnergy } from './quantize-shared.js';
 import {
@@ -23,14 +23,18 @@ import { wantedTaps } from './wanted-taps.js';
 import { expertOverhead } from './work.js';
 import { noSmoothing, settleInto, usableEdges, type Smoothing } from './smoothing.js';
 
+/** What a layer's quantization leaves, besides the tensors it has put. */
+export interface QuantizedLayer {
+  readonly report: LayerReport;
+  /** In the unquantized stream; null for a dense layer. */
+  readonly routing: LayerRouting | null;
+}
+
 /**
  * Searches the scales of a layer's edges, runs its experts while quantizing their downs, then quantizes everything else.
  * All statistics are those of the unquantized model.
  */
-export async function quantizeLayer(
-  context: QuantizeContext,
-  layer: LayerPlan,
-): Promise<LayerResult & { readonly routing: LayerRouting | null }> {
+export async function quantizeLayer(context: QuantizeContext, layer: LayerPlan): Promise<QuantizedLayer> {
   const { lanes, plan, targets, state, sample, settings } = context;
   const taps = wantedTaps(layer, targets);
   const widths = linearsByTap(layer);
@@ -64,13 +68,9 @@ export async function quantizeLayer(
     experts.flatMap(({ expert, upScales }) => (upScales === null ? [] : [[expert, upScales] as const])),
   );
   recordDowns(layer, downScales, smoothing);
-  const all = [
-    ...linears,
-    ...experts.flatMap(({ expert, linears: down }) => [...(byExpert.get(expert) ?? []), ...down]),
-  ];
+  await context.put(rewriteTensors(context, layer, smoothing));
   return {
     routing,
-    tensors: [...all.flatMap(({ tensors }) => tensors), ...rewriteTensors(context, layer, smoothing)],
     report: {
       layer: layer.index,
       languageErrors: relativeErrors(addEnergy(energy, gatesAndUps.energy), context.sample.languages),
@@ -103,7 +103,7 @@ async function searchExperts(
   { assignments, moe }: LayerRouting,
   settle: Settle,
 ): Promise<readonly ExpertResult[]> {
-  const { lanes, plan, state, targets, settings } = context;
+  const { lanes, plan, state, targets, settings, put } = context;
   const { expertsInput, accumulators, routing } = state;
   if (expertsInput === null || routing === null)
     throw new Error(`layer ${layer.index} has experts, but the pass has no room for them`);
@@ -111,17 +111,22 @@ async function searchExperts(
   const candidates = edge === null || mean === null ? [] : await edgeCandidates(context, layer, readers, mean);
   const parts = await Promise.all(
     dealExperts(assignments, lanes.count, expertOverhead(moe, settings)).map((experts, lane) =>
-      lanes.call(lane, 'calibrateExperts', {
-        layer: layer.index,
-        experts,
-        expertsInput,
-        accumulator: accumulators[lane]!,
-        routing,
-        assignments,
-        sample: evenSample(state.layout.tokens, FORCED_SAMPLE),
-        layerGram: mean?.gram ?? new Float32Array(0),
-        candidates,
-      }),
+      lanes.call(
+        lane,
+        'calibrateExperts',
+        {
+          layer: layer.index,
+          experts,
+          expertsInput,
+          accumulator: accumulators[lane]!,
+          routing,
+          assignments,
+          sample: evenSample(state.layout.tokens, FORCED_SAMPLE),
+          layerGram: mean?.gram ?? new Float32Array(0),
+          candidates,
+        },
+        { take: put },
+      ),
     ),
   );
   await combineExperts(lanes, plan, state, layer.index);
@@ -145,7 +150,7 @@ async function searchExperts(
 }
 
 async function quantizeGatesAndUps(
-  { lanes, state, sample, settings }: QuantizeContext,
+  { lanes, state, sample, settings, put }: QuantizeContext,
   layer: LayerPlan,
   edge: SmoothingEdge | null,
   layerGram: Float32Array,
@@ -156,16 +161,21 @@ async function quantizeGatesAndUps(
   const scales = edge === null ? null : (smoothing.inputs.get(moe.experts[0]!.gate.module) ?? null);
   const parts = await Promise.all(
     dealExperts(assignments, lanes.count, expertOverhead(moe, settings)).map((experts, lane) =>
-      lanes.call(lane, 'quantizeExperts', {
-        layer: layer.index,
-        experts,
-        expertsInput: expertsInput!,
-        routing: routing!,
-        assignments,
-        layerGram,
-        scales,
-        sample,
-      }),
+      lanes.call(
+        lane,
+        'quantizeExperts',
+        {
+          layer: layer.index,
+          experts,
+          expertsInput: expertsInput!,
+          routing: routing!,
+          assignments,
+          layerGram,
+          scales,
+          sample,
+        },
+        { take: put },
+      ),
     ),
   );
   return { experts: parts.flatMap(({ experts }) => experts), energy: sumEnergy(parts, sample.languages.length) };

@@ -28,7 +28,7 @@ export interface SharedOptions {
 
 /** Everything but the routed experts, tap by tap; taps go to lanes in turn. */
 export async function quantizeShared(
-  { lanes, targets, sample }: QuantizeContext,
+  { lanes, targets, sample, put }: QuantizeContext,
   layer: LayerPlan,
   means: ReadonlyMap<Tap, Mean>,
   smoothing: Smoothing,
@@ -65,7 +65,7 @@ export async function quantizeShared(
         ),
       };
       const transfer = isOnly ? buffersOf([gram, target.cross, target.owed]) : [];
-      return lanes.call(i % lanes.count, 'quantizeLinears', job, transfer);
+      return lanes.call(i % lanes.count, 'quantizeLinears', job, { transfer, take: put });
     }),
   );
   return { linears: results.flatMap(({ linears }) => linears), energy: sumEnergy(results, sample.languages.length) };

@@ -77,6 +77,10 @@ export async function* quantizeModel(options: QuantizeOptions): AsyncGenerator<Q
       targets,
       state,
       sample: sampleLanguages(options.sequences),
+      put: async (tensors) => {
+        // What an interrupted run has finished of a layer is there already.
+        for (const { name, bytes } of tensors) if (!writer.written.has(name)) await writer.write(name, bytes);
+      },
     };
     const follower = settings.followDrift ? createFollower(plan, state, options.spill) : null;
     const streams = follower === null ? [state] : [state, follower];
@@ -117,10 +121,9 @@ async function* runLayer(
   run: RunState,
 ): AsyncGenerator<QuantizeEvent, LayerReport> {
   const layer = context.plan.layers[index]!;
-  const { tensors, report, routing } =
+  const { report, routing } =
     follower === null ? await quantizeLayer(context, layer) : await quantizeDriftingLayer(context, follower, layer);
   if (routing !== null) yield { kind: 'routing', layer: index, batch: routing.batch };
-  for (const { name, bytes } of tensors) if (!writer.written.has(name)) await writer.write(name, bytes);
   const missing = output.byLayer[index]!.find((name) => !writer.written.has(name));
   if (missing !== undefined) throw new Error(`layer ${index} was quantized without '${missing}'`);
   await writer.commit();

@@ -5,27 +5,36 @@ import { InputError } from '../errors.js';
 /** Messages between the orchestrating thread and a lane. */
 export type LaneRequest<Job> = { readonly id: number; readonly job: Job } | { readonly stop: true };
 export type LaneReply =
+  | { readonly id: number; readonly part: unknown }
   | { readonly id: number; readonly result: unknown }
   | {
       readonly id: number;
       readonly error: { readonly name: string; readonly message: string; readonly stack: string | undefined };
     };
 
+/** Every job of a lane by name: what it takes, what it hands over while it works (if anything), and what it returns. */
+export type JobTable<Jobs> = {
+  readonly [Kind in keyof Jobs]: { readonly job: object; readonly part?: unknown; readonly result: unknown };
+};
+
+export interface CallOptions<Part> {
+  /** Buffers of the job that move to the lane: the caller does not need them any more. */
+  readonly transfer?: readonly Transferable[];
+  /** Takes what the lane hands over, one part after the other; the call is answered behind the last. */
+  readonly take?: (part: Part) => Promise<void>;
+}
+
 /**
  * Worker threads with an onnxruntime of their own. onnxruntime blocks the thread it runs on, so the orchestrating
  * thread never loads it and stays free for progress and signals.
  */
-/** Every job of a lane by name: what it takes and what it returns. */
-export type JobTable<Jobs> = { readonly [Kind in keyof Jobs]: { readonly job: object; readonly result: unknown } };
-
 export interface Lanes<Jobs extends JobTable<Jobs>> {
   readonly count: number;
-  /** @param transfer buffers of the job that move to the lane: the caller does not need them any more */
   call<Kind extends keyof Jobs & string>(
     lane: number,
     kind: Kind,
     job: Jobs[Kind]['job'],
-    transfer?: readonly Transferable[],
+    options?: CallOptions<Jobs[Kind]['part']>,
   ): Promise<Jobs[Kind]['result']>;
   close(): Promise<void>;
 }
@@ -45,6 +54,7 @@ const LANE_HEAP_MEGABYTES = 1024;
 
 export function startLanes<Jobs extends JobTable<Jobs>>(entry: URL, count: number): Lanes<Jobs> {
   interface Pending {
+    take(part: unknown): void;
     resolve(result: unknown): void;
     reject(error: Error): void;
   }
@@ -60,6 +70,10 @@ export function startLanes<Jobs extends JobTable<Jobs>>(entry: URL, count: numbe
     worker.on('message', (reply: LaneReply) => {
       const waiting = pending.get(reply.id);
       if (waiting === undefined) return;
+      if ('part' in reply) {
+        waiting.take(reply.part);
+        return;
+      }
       pending.delete(reply.id);
       if ('error' in reply) waiting.reject(revive(reply.error));
       else waiting.resolve(reply.result);
@@ -78,19 +92,27 @@ export function startLanes<Jobs extends JobTable<Jobs>>(entry: URL, count: numbe
   const ended = workers.map((worker) => new Promise<void>((resolve) => worker.once('exit', () => resolve())));
   return {
     count,
-    call: (lane, kind, job, transfer = []) =>
+    call: (lane, kind, job, { transfer = [], take } = {}) =>
       new Promise((resolve, reject) => {
         if (failure !== null) {
           reject(failure);
           return;
         }
         const id = nextId++;
-        const answered = (result: unknown): void => {
-          moments.publish({ lane, kind, moment: 'answered' } satisfies LaneMoment);
-          resolve(result);
-        };
+        let taken: Promise<void> = Promise.resolve();
         moments.publish({ lane, kind, moment: 'called' } satisfies LaneMoment);
-        pending.set(id, { resolve: answered, reject });
+        pending.set(id, {
+          take: (part) => {
+            taken = taken.then(() => take?.(part));
+            // At once, and not only when the lane is done: a full disk ends a run.
+            taken.catch(reject);
+          },
+          resolve: (result) => {
+            moments.publish({ lane, kind, moment: 'answered' } satisfies LaneMoment);
+            taken.then(() => resolve(result), reject);
+          },
+          reject,
+        });
         workers[lane]!.postMessage({ id, job: { kind, ...job } }, [...transfer]);
       }),
     async close() {
@@ -126,6 +148,9 @@ export interface Handled {
   readonly result: unknown;
   readonly transfer?: readonly Transferable[];
 }
+
+/** Hands a part of a job's outcome over while the job goes on, with the buffers that move. */
+export type HandOver<Part> = (part: Part, transfer: readonly Transferable[]) => void;
 
 /** What to transfer of arrays that have their buffers to themselves. */
 export function buffersOf(arrays: readonly (Float32Array | null)[]): ArrayBuffer[] {

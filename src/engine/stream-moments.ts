@@ -1,0 +1,119 @@
+import type { Columns } from '../graph/moments.js';
+import type { RowStoreDescriptor } from '../runtime/row-store.js';
+import { release } from '../runtime/workers.js';
+import type { DriftJobs } from './drift-jobs.js';
+import type { QuantizeContext } from './quantize-context.js';
+import type { Mean } from './search-edge.js';
+
+/** Second moments of two streams over all tokens. */
+export interface Moments {
+  /** Of x̂. */
+  readonly mean: Mean;
+  /** Mean (x − x̂)x̂ᵀ. */
+  readonly cross: Float32Array;
+  /** Mean (h − ĥ)x̂ᵀ, where streams were given. */
+  readonly owed: Float32Array | null;
+}
+
+export interface MomentsOf extends Pick<DriftJobs['moments']['job'], 'followed' | 'normedBy'> {
+  readonly own: RowStoreDescriptor;
+  readonly streams: { readonly own: RowStoreDescriptor; readonly followed: RowStoreDescriptor } | null;
+}
+
+export async function momentsOf(context: QuantizeContext, of: MomentsOf): Promise<Moments> {
+  const sums = await sumMoments(context, of);
+  return {
+    mean: meanOfSums(context, sums),
+    cross: mergedMean(context, sums, ({ cross }) => cross!),
+    owed: of.streams === null ? null : mergedMean(context, sums, ({ owed }) => owed!),
+  };
+}
+
+/** Of one stream's rows alone. */
+export async function meanOf(context: QuantizeContext, rows: RowStoreDescriptor): Promise<Mean> {
+  return meanOfSums(context, await sumMoments(context, { own: null, followed: rows, normedBy: null, streams: null }));
+}
+
+type Part = DriftJobs['moments']['result'];
+
+/** What the lanes summed up, over tokens or channels of their own. */
+interface DealtSums {
+  readonly by: 'tokens' | 'channels';
+  readonly parts: readonly Part[];
+}
+
+/** A sum of more bytes is dealt by channels. */
+const LARGE_SUM_BYTES = 64 * 2 ** 20;
+
+/**
+ * Lanes take tokens each, which are then read once; or, where sums are large, channels each, so that no two lanes hold the
+ * same: behind DeepSeek-V3's attention they are 2.6 GB.
+ */
+async function sumMoments(
+  { lanes, sample }: QuantizeContext,
+  { own, followed, normedBy, streams }: Omit<MomentsOf, 'own'> & { readonly own: RowStoreDescriptor | null },
+): Promise<DealtSums> {
+  const by = followed.width ** 2 * Float32Array.BYTES_PER_ELEMENT > LARGE_SUM_BYTES ? 'channels' : 'tokens';
+  const parts = await Promise.all(
+    Array.from({ length: lanes.count }, (_, lane) => {
+      const share = (dealt: DealtSums['by'], total: number): Columns =>
+        dealt === by
+          ? [Math.floor((total * lane) / lanes.count), Math.floor((total * (lane + 1)) / lanes.count)]
+          : [0, total];
+      const [from, to] = share('tokens', followed.rows);
+      return lanes.call(lane, 'moments', {
+        from,
+        to,
+        features: share('channels', followed.width),
+        own,
+        followed,
+        normedBy,
+        streams: streams === null ? null : { ...streams, channels: share('channels', streams.own.width) },
+        sample: by === 'tokens' || lane === 0 ? sample.tokens : new Int32Array(0),
+      });
+    }),
+  );
+  return { by, parts };
+}
+
+function meanOfSums(context: QuantizeContext, sums: DealtSums): Mean {
+  return {
+    gram: mergedMean(context, sums, ({ gram }) => gram),
+    absolute: mergedMean(context, sums, ({ absolute }) => absolute),
+    sample: joined(sums.parts.map(({ sample }) => sample)),
+    sampledTokens: context.sample.tokens,
+  };
+}
+
+/** The parts as one mean; their memory is given back as they are taken over. */
+function mergedMean(
+  { state }: QuantizeContext,
+  { by, parts }: DealtSums,
+  pick: (part: Part) => Float32Array,
+): Float32Array {
+  const picked = parts.map(pick);
+  const sum = by === 'tokens' ? addedUp(picked) : joined(picked);
+  const { tokens } = state.layout;
+  for (let i = 0; i < sum.length; i++) sum[i]! /= tokens;
+  return sum;
+}
+
+/** In the first one's place. */
+function addedUp([total, ...others]: readonly Float32Array[]): Float32Array {
+  for (const values of others) {
+    for (let i = 0; i < values.length; i++) total![i]! += values[i]!;
+    release([values]);
+  }
+  return total!;
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const values of parts) {
+    whole.set(values, at);
+    at += values.length;
+    release([values]);
+  }
+  return whole;
+}
