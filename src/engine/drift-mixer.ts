@@ -69,7 +69,8 @@ export async function quantizeDriftingMixer(
   });
   means.set('mixer-output', behind.mean);
   // Behind a norm of its own, what the mixer puts out is not what the stream gets.
-  const owed = layer.mixerOutputNorm === null ? behind.owed!.map((value) => value / layer.residualScale) : null;
+  const owed = layer.mixerOutputNorm === null ? behind.owed : null;
+  if (owed !== null) for (let i = 0; i < owed.length; i++) owed[i]! /= layer.residualScale;
   const outward = await quantizeShared(context, layer, means, smoothing, {
     taps: new Set<Tap>(['mixer-output']),
     effective: true,

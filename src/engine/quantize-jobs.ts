@@ -25,16 +25,18 @@ export type LinearTarget =
   | { readonly kind: 'stored' }
   /** W·M with M − I = drift; see `inputDrift`. */
   | { readonly kind: 'drift'; readonly drift: Float32Array }
-  /**
-   * W, corrected for what its output lacks: mean (x − x̂)x̂ᵀ of its own inputs, and mean rx̂ᵀ for what else its output
-   * should bring; see `repayResidual`.
-   */
-  | {
-      readonly kind: 'owed';
-      readonly cross: Float32Array;
-      readonly owed: Float32Array | null;
-      readonly tokens: number;
-    };
+  | OwedTarget;
+
+/**
+ * W, corrected for what its output lacks: mean (x − x̂)x̂ᵀ of its own inputs, and mean rx̂ᵀ for what else its output should
+ * bring; see `repayResidual`.
+ */
+export interface OwedTarget {
+  readonly kind: 'owed';
+  readonly cross: Float32Array;
+  readonly owed: Float32Array | null;
+  readonly tokens: number;
+}
 
 /** Sampled rows of an input, and the language of each. */
 export interface SampledInput {

@@ -17,7 +17,7 @@ import { readLinear, weightKey } from '../runtime/weights.js';
 import { release, type Handled } from '../runtime/workers.js';
 import type { LaneModel } from './forward-lane.js';
 import { smoothWeight } from './smooth-weight.js';
-import type { CalibrationJobs, LinearResult, LinearTarget, Put } from './quantize-jobs.js';
+import type { CalibrationJobs, LinearResult, OwedTarget, Put } from './quantize-jobs.js';
 import type { QuantizeSettings } from './quantize-settings.js';
 
 /** A lane that quantizes: the model, the settings, and what it keeps between the two passes over a layer's experts. */
@@ -108,50 +108,54 @@ export async function quantizeLinears(
   job: CalibrationJobs['quantizeLinears']['job'],
   put: Put,
 ): Promise<Handled> {
+  const { towards, inputScales } = job;
   const linears = findLinears(lane, job.layer, job.modules);
-  const needsPlain = job.towards.kind === 'owed' && job.inputScales !== null;
-  const plain = needsPlain ? job.gram.slice() : job.gram;
-  const gram = job.inputScales === null ? job.gram : smoothGram(job.gram, job.inputScales, job.gram);
+  const repaid = towards.kind === 'owed' ? await repay(lane, linears, job.gram, towards) : null;
+  const gram = inputScales === null ? job.gram : smoothGram(job.gram, inputScales, job.gram);
   const prepared = await prepareGram(gram, linears[0]!.inFeatures, lane.settings.rounding);
   const results: LinearResult[] = [];
   const energy = noEnergy(job.languages);
   const sampled = { rows: job.sampled.rows, groupOf: job.sampled.languageOf, groups: job.languages };
-  for (const linear of linears) {
+  for (const [i, linear] of linears.entries()) {
     const outputScales = job.outputScales[linear.module] ?? null;
-    const stored = weightOf(lane, linear);
-    const target = await targetOf(job.towards, linear, stored, plain);
-    // A gigabyte each behind wide attention, and nobody reads them any more.
-    if (job.towards.kind === 'owed' && linear === linears.at(-1)) release([job.towards.cross, job.towards.owed]);
+    const target =
+      towards.kind === 'drift'
+        ? await followDrift(weightOf(lane, linear), towards.drift, linear.inFeatures)
+        : (repaid?.[i] ?? null);
     results.push(
-      await quantizeLinear(lane, linear, prepared, job.inputScales, outputScales, put, {
+      await quantizeLinear(lane, linear, prepared, inputScales, outputScales, put, {
         measure: { sampled, energy },
         wantsEffective: job.effective,
-        target: target === stored ? null : target,
+        target,
       }),
     );
   }
   return { result: { linears: results, energy } };
 }
 
-/** The weight [out, in], not smoothed, that a Linear is quantized towards. */
-async function targetOf(
-  towards: LinearTarget,
-  { inFeatures, outFeatures }: Linear,
-  stored: Float32Array,
+/**
+ * The weights [out, in] that repay what their outputs lack, by statistics that are not smoothed. What is owed goes as soon
+ * as it is a weight's: a gigabyte behind wide attention, and factoring the Gram takes another one.
+ */
+async function repay(
+  lane: QuantizeLane,
+  linears: readonly Linear[],
   gram: Float32Array,
-): Promise<Float32Array> {
-  switch (towards.kind) {
-    case 'stored':
-      return stored;
-    case 'drift':
-      return followDrift(stored, towards.drift, inFeatures);
-    case 'owed': {
-      const { cross, owed, tokens } = towards;
-      const shape = { m: outFeatures, n: inFeatures, k: inFeatures };
-      const lacking = await gemm(stored, cross, shape, owed === null ? {} : { addend: owed });
-      return repayResidual(stored, { gram, inFeatures, tokens }, lacking);
-    }
+  { cross, owed, tokens }: OwedTarget,
+): Promise<Float32Array[]> {
+  const lacking: Float32Array[] = [];
+  for (const linear of linears) {
+    const shape = { m: linear.outFeatures, n: linear.inFeatures, k: linear.inFeatures };
+    lacking.push(await gemm(weightOf(lane, linear), cross, shape, owed === null ? {} : { addend: owed }));
   }
+  release([cross, owed]);
+  const weights: Float32Array[] = [];
+  for (const [i, linear] of linears.entries()) {
+    const statistics = { gram, inFeatures: linear.inFeatures, tokens };
+    weights.push(await repayResidual(weightOf(lane, linear), statistics, lacking[i]!));
+    release([lacking[i]!]);
+  }
+  return weights;
 }
 
 export interface LinearOptions {
