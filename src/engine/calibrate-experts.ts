@@ -31,7 +31,7 @@ export async function calibrateExperts(
   const moe = moeOf(model.plan, job.layer);
   const width = model.plan.hiddenSize;
   const input = openRowStore(job.expertsInput);
-  const accumulator = openRowStore(job.accumulator);
+  const accumulator = job.accumulator === null ? null : openRowStore(job.accumulator);
   const keepsGrams = job.experts.length * width * width * 4 <= KEPT_GRAM_BYTES;
   const losses = new Float64Array(job.candidates.length);
   const forcedInput = forcedRows(input, job.sample);
@@ -52,7 +52,7 @@ export async function calibrateExperts(
         : await expert.run(
             rows,
             { input: isQuantized && keepsGrams, inner: isQuantized, stride: strideOf(lane, plan, tokens) },
-            { sum: addTo(accumulator, rows) },
+            accumulator === null ? {} : { sum: addTo(accumulator, rows) },
           );
     if (!isQuantized) continue;
     const forced =
@@ -71,7 +71,7 @@ export async function calibrateExperts(
     results.push({ expert: e, tokens, ownShare, ...down.report, upScales: down.scales, linears: [down.result] });
   }
   input.close();
-  accumulator.close();
+  accumulator?.close();
   return { result: { losses, experts: results } };
 }
 

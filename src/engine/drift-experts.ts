@@ -75,7 +75,7 @@ export async function quantizeFollowing(
   const { model, settings, drifted } = lane;
   const moe = moeOf(model.plan, job.layer);
   const input = openRowStore(job.expertsInput);
-  const accumulator = openRowStore(job.accumulator);
+  const accumulator = job.accumulator === null ? null : openRowStore(job.accumulator);
   const energy = noEnergy(job.sample.languages.length);
   const forced = settings.shrinkage > 0 && job.forced.length > 0 ? forcedRows(input, job.forced) : null;
   const experts: { expert: number; tokens: number; ownShare: number; linears: LinearResult[] }[] = [];
@@ -87,10 +87,10 @@ export async function quantizeFollowing(
     const gates = await quantizeGates(lane, job, e, rows, measured, put);
     const reader = overriddenReader(model.reader, effectiveGates(lane, gates, job.scales));
     const expert = loadExpert(moe, e, reader, model);
-    const inner = model.scratch.floats('following.inner', tokens * down.inFeatures);
+    const inner = accumulator === null ? null : model.scratch.floats('following.inner', tokens * down.inFeatures);
     const own = await expert.run(rows, STATISTICS_OF_DOWN, {
       grams: { inner: model.scratch.floats('following.gram', down.inFeatures ** 2) },
-      inner: (part, from) => inner.set(part, from * down.inFeatures),
+      ...(inner === null ? {} : { inner: (part, from) => inner.set(part, from * down.inFeatures) }),
     });
     const layer =
       forced === null
@@ -101,15 +101,17 @@ export async function quantizeFollowing(
     const prepared = gram === null ? null : await prepare(lane, gram, down.inFeatures);
     const weight = weightOf(lane, down);
     const { quantized, result } = await quantizeTarget(lane, down, weight, weight, prepared, null, null, put);
-    const room = model.scratch.floats('effective.down', weight.length);
-    const { data } = effectiveWeight(down, quantized, null, null, room);
-    await putOut(model, { down, data, moe, rows, inner }, accumulator);
+    if (accumulator !== null && inner !== null) {
+      const room = model.scratch.floats('effective.down', weight.length);
+      const { data } = effectiveWeight(down, quantized, null, null, room);
+      await putOut(model, { down, data, moe, rows, inner }, accumulator);
+    }
     const ownShare = tokens === 0 ? 0 : tokens / (tokens + settings.shrinkage);
     experts.push({ expert: e, tokens, ownShare, linears: [...gates.map((gate) => gate.result), result] });
   }
   drifted.clear();
   input.close();
-  accumulator.close();
+  accumulator?.close();
   return { result: { experts, energy } };
 }
 

@@ -64,7 +64,10 @@ export interface DriftJobs {
     };
     result: Float64Array;
   };
-  /** Quantizes experts on x̂, gate and up towards what they did on x, and adds what they put out once quantized. */
+  /**
+   * Quantizes experts on x̂, gate and up towards what they did on x, and adds what they put out once quantized to the
+   * accumulator, where there is one.
+   */
   quantizeFollowing: {
     job: FollowerInput & {
       readonly layer: number;
@@ -73,7 +76,7 @@ export interface DriftJobs {
       readonly drift: Float32Array;
       /** What gate and up are smoothed by. */
       readonly scales: Float32Array | null;
-      readonly accumulator: RowStoreDescriptor;
+      readonly accumulator: RowStoreDescriptor | null;
       /** Tokens that every expert sees for its layer-wide statistics. */
       readonly forced: Int32Array;
       readonly sample: LanguageSample;

@@ -5,11 +5,12 @@ import {
   assignExperts,
   combineExperts,
   dealExperts,
+  feedsAnother,
   runLayerBlocks,
   runRoutedExperts,
   type LayerRouting,
 } from './layer-pass.js';
-import { mixerRowsOf, type PassState } from './pass-state.js';
+import { accumulatorOf, mixerRowsOf, type PassState } from './pass-state.js';
 import { quantizeDriftingMixer } from './drift-mixer.js';
 import { momentsOf } from './stream-moments.js';
 import type { QuantizeContext } from './quantize-context.js';
@@ -80,11 +81,13 @@ async function followDenseBlock(
   const block = await quantizeShared(context, layer, means, smoothing, { taps: DENSE_TAPS, effective: true });
   const all = [...linears, ...block.linears];
   const effective = block.linears.flatMap((linear) => (linear.effective === null ? [] : [linear.effective]));
-  await runLayerBlocks(lanes, follower, layer.index, [], {
-    overrides: [...overrides, ...effective],
-    half: 'rest',
-    mixerRows: mixerRowsOf(follower, layer),
-  });
+  if (feedsAnother(context.plan, layer.index)) {
+    await runLayerBlocks(lanes, follower, layer.index, [], {
+      overrides: [...overrides, ...effective],
+      half: 'rest',
+      mixerRows: mixerRowsOf(follower, layer),
+    });
+  }
   await context.put(rewriteTensors(context, layer, smoothing));
   return {
     layer: layer.index,
@@ -111,16 +114,17 @@ async function quantizeDriftingExperts(
   const { moe } = routing;
   const { index } = layer;
   const { tokens } = state.layout;
+  const goesOn = feedsAnother(plan, index);
   // The unquantized stream first: its experts' outputs complete h.
-  await runRoutedExperts(lanes, state, index, routing);
-  await combineExperts(lanes, plan, state, index);
+  if (goesOn) await runRoutedExperts(lanes, state, index, routing);
+  if (goesOn) await combineExperts(lanes, plan, state, index);
   const rest = { overrides: settled.overrides, half: 'rest', mixerRows: mixerRowsOf(follower, layer) } as const;
   await runLayerBlocks(lanes, follower, index, [], rest);
   const followed = assignExperts(plan, follower, index)!;
   if (!targets.quantized.has(moe.experts[0]!.down.module)) {
     // Experts that stay as they are: both streams simply pass them.
-    await runRoutedExperts(lanes, follower, index, followed);
-    await combineExperts(lanes, plan, follower, index);
+    if (goesOn) await runRoutedExperts(lanes, follower, index, followed);
+    if (goesOn) await combineExperts(lanes, plan, follower, index);
     return withShared(context, layer, means, settled, noEnergy(sample.languages.length), []);
   }
   const { mean, cross } = await momentsOf(context, {
@@ -167,7 +171,7 @@ async function quantizeDriftingExperts(
           layerGram: mean.gram,
           drift,
           scales,
-          accumulator: follower.accumulators[lane]!,
+          accumulator: goesOn ? accumulatorOf(follower, lane, lanes.count) : null,
           forced: evenSample(tokens, FORCED_SAMPLE),
           sample,
         },
@@ -175,7 +179,7 @@ async function quantizeDriftingExperts(
       ),
     ),
   );
-  await combineExperts(lanes, plan, follower, index);
+  if (goesOn) await combineExperts(lanes, plan, follower, index);
 
   const cells = parts.flatMap(({ experts }) => experts).sort((a, b) => a.expert - b.expert);
   const reports = cells.map(({ expert, tokens: count, ownShare, linears }): CellReport => ({

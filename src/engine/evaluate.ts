@@ -97,7 +97,7 @@ async function* runModel<T>(
 ): AsyncGenerator<EvaluateEvent, T> {
   const lanes = await startModelLanes(options.model, options, settings, settings !== null);
   try {
-    for await (const event of forwardPass(lanes, plan, state, options.signal)) {
+    for await (const event of forwardPass(lanes, plan, state, { signal: options.signal })) {
       if (event.kind === 'layer-finished')
         yield { kind: 'pass', model: name, layer: event.layer, layers: event.layers };
     }

@@ -34,6 +34,8 @@ export function startLaneThreads(count: number = availableParallelism()): LaneTh
   return { lanes, close: () => lanes.close() };
 }
 
+const hadModel = new WeakSet<LaneThreads>();
+
 /** Lanes on a model folder; with settings they can quantize, too. Closing them leaves threads alive that were given. */
 export async function startModelLanes(
   model: string,
@@ -42,7 +44,8 @@ export async function startModelLanes(
   roundToNearest = false,
 ): Promise<ModelLanes> {
   const own = threads ?? startLaneThreads(count);
-  if (threads !== undefined) collectGarbage();
+  if (hadModel.has(own)) collectGarbage();
+  hadModel.add(own);
   const { lanes } = own;
   const open = (setup: LaneSetup | null): Promise<unknown> =>
     Promise.all(Array.from({ length: lanes.count }, (_, lane) => lanes.call(lane, 'open', { setup })));

@@ -5,7 +5,7 @@ import type { ModelPlan, MoePlan, Tap } from '../model/plan.js';
 import { openRowStore, type RowStoreDescriptor } from '../runtime/row-store.js';
 import { release, type Lanes } from '../runtime/workers.js';
 import type { ExpertAssignments, ForwardJobs, SharedSums, WeightOverride } from './jobs.js';
-import type { PassState } from './pass-state.js';
+import { accumulatorOf, type PassState } from './pass-state.js';
 
 /** One layer's routing, ready for its experts. */
 export interface LayerRouting {
@@ -160,7 +160,7 @@ export async function runRoutedExperts(
   layer: number,
   routing: LayerRouting,
 ): Promise<void> {
-  const { expertsInput, accumulators } = state;
+  const { expertsInput } = state;
   if (expertsInput === null || state.routing === null) return;
   const shared = state.routing;
   await Promise.all(
@@ -169,7 +169,7 @@ export async function runRoutedExperts(
         layer,
         experts,
         expertsInput,
-        accumulator: accumulators[lane]!,
+        accumulator: accumulatorOf(state, lane, lanes.count),
         routing: shared,
         assignments: routing.assignments,
       }),
@@ -177,7 +177,15 @@ export async function runRoutedExperts(
   );
 }
 
-/** Adds the experts' outputs to the residual stream. */
+/**
+ * Whether anything reads what a layer puts out. A model of a single layer only ever stands for a larger one, and is worked
+ * on like one of its inner layers (bench/real-layer.ts).
+ */
+export function feedsAnother({ layers }: ModelPlan, layer: number): boolean {
+  return layers.length === 1 || layer + 1 < layers.length;
+}
+
+/** Adds to the residual stream what of the experts' outputs is not in it yet. */
 export async function combineExperts(
   lanes: ForwardLanes,
   plan: ModelPlan,
@@ -185,6 +193,7 @@ export async function combineExperts(
   layer: number,
 ): Promise<void> {
   const { hidden, accumulators } = state;
+  if (accumulators.length === 0) return;
   const scale = plan.layers[layer]!.residualScale;
   await Promise.all(
     spans(state.layout.tokens, lanes.count).map(([from, to], lane) =>
@@ -203,6 +212,12 @@ export type PassEvent =
       readonly hidden: RowStoreDescriptor;
     };
 
+export interface ForwardPassOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Nobody wants the final hidden states: the last layer is left behind its router. */
+  readonly routingOnly?: boolean;
+}
+
 /**
  * The layer pass: walks the decoder layer by layer over all sequences and reports each layer's routing. The final
  * hidden states stay in `state.hidden`.
@@ -211,7 +226,7 @@ export async function* forwardPass(
   lanes: ForwardLanes,
   plan: ModelPlan,
   state: PassState,
-  signal?: AbortSignal,
+  { signal, routingOnly = false }: ForwardPassOptions = {},
 ): AsyncGenerator<PassEvent> {
   await embedTokens(lanes, state);
   const layers = plan.layers.length;
@@ -222,8 +237,10 @@ export async function* forwardPass(
     const routing = assignExperts(plan, state, layer);
     if (routing !== null) {
       yield { kind: 'routing', layer, batch: routing.batch };
-      await runRoutedExperts(lanes, state, layer, routing);
-      await combineExperts(lanes, plan, state, layer);
+      if (!routingOnly || layer + 1 < layers) {
+        await runRoutedExperts(lanes, state, layer, routing);
+        await combineExperts(lanes, plan, state, layer);
+      }
     }
     yield { kind: 'layer-finished', layer, layers, hidden: state.hidden };
   }

@@ -2,6 +2,7 @@ import type { Targets } from '../awq/targets.js';
 import { layerLinears, linearsByTap, mixerLinears } from '../model/linears.js';
 import type { LayerPlan, ModelPlan } from '../model/plan.js';
 import { DEFAULT_BATCH_LIMITS } from '../runtime/batches.js';
+import { accumulatorNames } from './pass-state.js';
 import { KEPT_GRAM_BYTES } from './search-limits.js';
 import { wantedTaps } from './wanted-taps.js';
 
@@ -49,7 +50,7 @@ export function memoryEstimate(plan: ModelPlan, targets: Targets | null, input: 
   return {
     workingBytes: PROCESS_BYTES + lanes * (LANE_BYTES + perLane) + wider,
     storeBytes: tokens * plan.hiddenSize * F32,
-    stores: moe ? 2 * streams + lanes : streams,
+    stores: moe ? 2 * streams + accumulatorNames(plan, lanes).length : streams,
   };
 }
 

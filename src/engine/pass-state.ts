@@ -27,7 +27,7 @@ export interface PassState {
   readonly batches: readonly Batch[];
   readonly hidden: RowStoreDescriptor;
   readonly expertsInput: RowStoreDescriptor | null;
-  /** One per lane, so that lanes never write the same row and sums keep one order. */
+  /** Where lanes add up their experts' outputs, left cleared; see `accumulatorOf`. */
   readonly accumulators: readonly RowStoreDescriptor[];
   readonly routing: SharedRouting | null;
 }
@@ -39,6 +39,21 @@ export interface PassState {
 export function createFollower(plan: ModelPlan, { layout, accumulators }: PassState, spill?: SpillPath): PassState {
   const follower: SpillPath = (name) => spill?.(`follower-${name}`) ?? null;
   return { ...createPassState(plan, layout, 0, { spill: follower, halves: true }), accumulators };
+}
+
+/**
+ * The accumulators of some lanes, by name. The first lane needs none: it adds to the hidden states themselves, which nobody
+ * else touches meanwhile; unless outputs are scaled before they join them.
+ */
+export function accumulatorNames({ layers }: ModelPlan, lanes: number): string[] {
+  if (layers.every(({ feedForward }) => feedForward.kind !== 'moe')) return [];
+  const names = Array.from({ length: lanes }, (_, lane) => `accumulator-${lane}`);
+  return layers.some(({ residualScale }) => residualScale !== 1) ? names : names.slice(1);
+}
+
+/** What a lane adds its experts' outputs to, so that lanes never write the same row and sums keep one order. */
+export function accumulatorOf({ hidden, accumulators }: PassState, lane: number, lanes: number): RowStoreDescriptor {
+  return accumulators[lane - (lanes - accumulators.length)] ?? hidden;
 }
 
 /** Where a layer's halves meet: the storage of the experts' inputs, which are there only afterwards. */
@@ -74,7 +89,7 @@ export function createPassState(
     batches: planBatches(layout.offsets, heads),
     hidden: store('hidden'),
     expertsInput: halves ? store('experts-input', widest) : moes.length === 0 ? null : store('experts-input'),
-    accumulators: moes.length === 0 ? [] : Array.from({ length: lanes }, (_, lane) => store(`accumulator-${lane}`)),
+    accumulators: accumulatorNames(plan, lanes).map((name) => store(name)),
     routing:
       moes.length === 0
         ? null

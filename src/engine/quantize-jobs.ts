@@ -94,15 +94,15 @@ export interface CalibrationJobs extends ForwardJobs, DriftJobs {
     result: { readonly linears: readonly LinearResult[]; readonly energy: LanguageEnergy };
   };
   /**
-   * Runs experts on their tokens, adds their outputs to the accumulator, quantizes down_proj, and sums the losses of the
-   * candidates for gate and up. The lane keeps what `quantizeExperts` needs.
+   * Runs experts on their tokens, adds their outputs to the accumulator, where there is one, quantizes down_proj, and sums
+   * the losses of the candidates for gate and up. The lane keeps what `quantizeExperts` needs.
    */
   calibrateExperts: {
     job: {
       readonly layer: number;
       readonly experts: readonly number[];
       readonly expertsInput: RowStoreDescriptor;
-      readonly accumulator: RowStoreDescriptor;
+      readonly accumulator: RowStoreDescriptor | null;
       readonly routing: SharedRouting;
       readonly assignments: ExpertAssignments;
       /** Evenly spaced tokens that every expert sees for its layer-wide statistics. */

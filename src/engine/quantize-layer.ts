@@ -1,11 +1,19 @@
 import { linearsByTap } from '../model/linears.js';
 import type { LayerPlan, SmoothingEdge } from '../model/plan.js';
-import { assignExperts, combineExperts, dealExperts, runLayerBlocks, type LayerRouting } from './layer-pass.js';
+import {
+  assignExperts,
+  combineExperts,
+  dealExperts,
+  feedsAnother,
+  runLayerBlocks,
+  type LayerRouting,
+} from './layer-pass.js';
 import type { QuantizeContext } from './quantize-context.js';
 import { evenSample, FORCED_SAMPLE } from './forced-sample.js';
 import { gramStride } from './gram-stride.js';
 import { addEnergy, noEnergy } from './language-sample.js';
 import type { EdgeReport, LayerReport } from './layer-report.js';
+import { accumulatorOf } from './pass-state.js';
 import { quantizedModules } from './quantized-modules.js';
 import { quantizeShared, relativeErrors, sumEnergy } from './quantize-shared.js';
 import {
@@ -104,7 +112,7 @@ async function searchExperts(
   settle: Settle,
 ): Promise<readonly ExpertResult[]> {
   const { lanes, plan, state, targets, settings, put } = context;
-  const { expertsInput, accumulators, routing } = state;
+  const { expertsInput, routing } = state;
   if (expertsInput === null || routing === null)
     throw new Error(`layer ${layer.index} has experts, but the pass has no room for them`);
   const readers = edge === null ? [] : quantizedModules(edge.readers, targets);
@@ -118,7 +126,7 @@ async function searchExperts(
           layer: layer.index,
           experts,
           expertsInput,
-          accumulator: accumulators[lane]!,
+          accumulator: feedsAnother(plan, layer.index) ? accumulatorOf(state, lane, lanes.count) : null,
           routing,
           assignments,
           sample: evenSample(state.layout.tokens, FORCED_SAMPLE),
@@ -129,7 +137,7 @@ async function searchExperts(
       ),
     ),
   );
-  await combineExperts(lanes, plan, state, layer.index);
+  if (feedsAnother(plan, layer.index)) await combineExperts(lanes, plan, state, layer.index);
   if (edge !== null && mean !== null) {
     const losses = sumLosses(
       parts.map((part) => part.losses),

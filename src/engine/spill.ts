@@ -1,7 +1,8 @@
 import { mkdirSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
-import type { SpillPath } from './pass-state.js';
+import type { ModelPlan } from '../model/plan.js';
+import { accumulatorNames, type SpillPath } from './pass-state.js';
 import type { MemoryEstimate } from './memory.js';
 
 /** Row stores that do not fit the memory budget live here, within the folder a run is given, until the run ends. */
@@ -59,11 +60,10 @@ export function planSpill(
 }
 
 /** The row stores of a run by name, as `createPassState` and `createFollower` ask for them. */
-export function storeNames(lanes: number, streams: number): string[] {
+export function storeNames(plan: ModelPlan, lanes: number, streams: number): string[] {
   const own = ['hidden', 'experts-input'];
   const followers = own.map((name) => `follower-${name}`);
-  const accumulators = Array.from({ length: lanes }, (_, lane) => `accumulator-${lane}`);
-  return [...own, ...(streams > 1 ? followers : []), ...accumulators];
+  return [...own, ...(streams > 1 ? followers : []), ...accumulatorNames(plan, lanes)];
 }
 
 function gibibytes(bytes: number): string {

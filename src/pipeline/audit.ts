@@ -45,9 +45,9 @@ export async function* auditSequences(options: AuditOptions): AsyncGenerator<Pas
     const estimate = memoryEstimate(plan, null, { tokens: layout.tokens, lanes: lanes.count, streams: 1 });
     const folder = mkdtempSync(join(tmpdir(), 'evenkeel-audit-'));
     try {
-      const spill = planSpill(folder, options.memory ?? null, estimate, storeNames(lanes.count, 1));
+      const spill = planSpill(folder, options.memory ?? null, estimate, storeNames(plan, lanes.count, 1));
       const state = createPassState(plan, layout, lanes.count, { spill: spill.path });
-      for await (const event of forwardPass(lanes, plan, state, options.signal)) {
+      for await (const event of forwardPass(lanes, plan, state, { signal: options.signal, routingOnly: true })) {
         if (event.kind === 'routing') counter.add(event.batch);
         yield event;
       }

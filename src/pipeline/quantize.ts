@@ -67,7 +67,7 @@ export async function* runQuantization(job: QuantizeJob): AsyncGenerator<Quantiz
   const streams = settings.followDrift ? 2 : 1;
   const tokens = sequences.reduce((sum, { inputIds }) => sum + inputIds.length, 0);
   const estimate = memoryEstimate(plan, targets, { tokens, lanes, streams });
-  const spill = planSpill(job.output, job.memory ?? null, estimate, storeNames(lanes, streams));
+  const spill = planSpill(job.output, job.memory ?? null, estimate, storeNames(plan, lanes, streams));
   try {
     for await (const event of quantizeModel({ ...job, sequences, lanes, key, spill: spill.path })) {
       if (event.kind === 'routing') counter.add(event.batch);
