@@ -73,6 +73,7 @@ export function addWeightMagnitude(
 ): void {
   const width = groupWidth(scheme, inFeatures);
   const { sum } = magnitude;
+  magnitude.rows += outFeatures;
   for (let from = 0; from < outFeatures * inFeatures; from += width) {
     const channel = from % inFeatures;
     let largest = 0;
@@ -82,7 +83,6 @@ export function addWeightMagnitude(
       sum[channel + k] = sum[channel + k]! + Math.abs(weight[from + k]!) * inverse;
     }
   }
-  magnitude.rows += outFeatures;
 }
 
 /** w_j, [in]. */

@@ -104,7 +104,7 @@ export async function* quantizeModel(options: QuantizeOptions): AsyncGenerator<Q
     await copyRest(checkpoint, outputPlan, writer, settings.scaleDtype);
     yield { kind: 'finished', reports };
     await writer.finish({ config, sideFilesFrom: options.model });
-    run.remove();
+    await run.remove();
   } finally {
     await lanes.close();
     await writer.close().catch(() => undefined);
@@ -123,10 +123,13 @@ async function* runLayer(
   const layer = context.plan.layers[index]!;
   const { report, routing } =
     follower === null ? await quantizeLayer(context, layer) : await quantizeDriftingLayer(context, follower, layer);
-  if (routing !== null) yield { kind: 'routing', layer: index, batch: routing.batch };
   const missing = output.byLayer[index]!.find((name) => !writer.written.has(name));
   if (missing !== undefined) throw new Error(`layer ${index} was quantized without '${missing}'`);
-  await writer.commit();
+  const durable = Promise.all([writer.commit(), run.save(index)]);
+  durable.catch(() => undefined);
+  // Counted while files are being written; a failure is thrown behind it.
+  if (routing !== null) yield { kind: 'routing', layer: index, batch: routing.batch };
+  await durable;
   await run.finish(index, report);
   return report;
 }

@@ -1,16 +1,8 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PARTIAL_SUFFIX, writingSync } from '../checkpoint/durable.js';
+import { PARTIAL_SUFFIX, writeFileDurably, writing } from '../checkpoint/durable.js';
+import { makeFolder } from '../make-folder.js';
 import { InputError } from '../errors.js';
 import { openRowStore } from '../runtime/row-store.js';
 import type { Lanes } from '../runtime/workers.js';
@@ -24,10 +16,12 @@ export interface RunState {
   readonly finishedLayers: number;
   /** Brings back a finished layer's routing, and the hidden states behind the last one. */
   restore(layer: number): LayerReport;
-  /** Makes a layer's outcome durable. */
+  /** Makes durable what goes on behind a layer. */
+  save(layer: number): Promise<void>;
+  /** Vouches for a layer whose tensors and hidden states are durable. */
   finish(layer: number, report: LayerReport): Promise<void>;
   /** Called when the checkpoint is complete. */
-  remove(): void;
+  remove(): Promise<void>;
 }
 
 const FOLDER = '.evenkeel-run';
@@ -43,9 +37,10 @@ export async function openRunState(
 ): Promise<RunState> {
   const folder = join(output, FOLDER);
   const routed = states[0]!.routing;
-  if (!resume) rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
+  if (!resume) await rm(folder, { recursive: true, force: true });
+  await writing(folder, () => makeFolder(folder));
   const reportPath = (layer: number): string => join(folder, `layer-${layer}.json`);
+  const routingPath = (layer: number): string => join(folder, `routing-${layer}.bin`);
   const hiddenPath = (layer: number, stream = 0): string => join(folder, `hidden-${layer}-${stream}.f32`);
   let finishedLayers = 0;
   while (finishedLayers < layers && existsSync(reportPath(finishedLayers))) finishedLayers++;
@@ -55,6 +50,7 @@ export async function openRunState(
       `resume the run in '${output}': '${hiddenPath(finishedLayers - 1)}' is gone; start anew without --resume`,
     );
   }
+  let removal: Promise<unknown> = Promise.resolve();
   return {
     finishedLayers,
     restore(layer) {
@@ -63,7 +59,7 @@ export async function openRunState(
         routing: boolean;
       };
       if (routing && routed !== null) {
-        const bytes = readFileSync(join(folder, `routing-${layer}.bin`));
+        const bytes = readFileSync(routingPath(layer));
         const { chosen, weights } = routed;
         new Uint8Array(chosen).set(bytes.subarray(0, chosen.byteLength));
         new Uint8Array(weights).set(bytes.subarray(chosen.byteLength));
@@ -72,20 +68,32 @@ export async function openRunState(
         states.forEach((state, stream) => loadHidden(hiddenPath(layer, stream), state));
       return report;
     },
-    async finish(layer, report) {
+    async save(layer) {
       // Nothing goes on behind the last layer.
-      if (layer + 1 < layers)
-        for (const [stream, state] of states.entries()) await saveHidden(hiddenPath(layer, stream), state, lanes);
-      if (routed !== null) {
-        writeDurably(join(folder, `routing-${layer}.bin`), [
-          new Uint8Array(routed.chosen),
-          new Uint8Array(routed.weights),
-        ]);
-      }
-      writeDurably(reportPath(layer), [new TextEncoder().encode(JSON.stringify({ report, routing: routed !== null }))]);
-      if (layer > 0) states.forEach((_, stream) => rmSync(hiddenPath(layer - 1, stream), { force: true }));
+      const streams = layer + 1 < layers ? states : [];
+      await Promise.all([
+        removal,
+        ...streams.map((state, stream) => saveHidden(hiddenPath(layer, stream), state, lanes)),
+        ...(routed === null
+          ? []
+          : [
+              writeFileDurably(
+                routingPath(layer),
+                joined(new Uint8Array(routed.chosen), new Uint8Array(routed.weights)),
+              ),
+            ]),
+      ]);
     },
-    remove: () => rmSync(folder, { recursive: true, force: true }),
+    async finish(layer, report) {
+      await writeFileDurably(reportPath(layer), JSON.stringify({ report, routing: routed !== null }));
+      if (layer === 0) return;
+      removal = Promise.all(states.map((_, stream) => rm(hiddenPath(layer - 1, stream), { force: true })));
+      removal.catch(() => undefined);
+    },
+    async remove() {
+      await removal;
+      await rm(folder, { recursive: true, force: true });
+    },
   };
 }
 
@@ -94,21 +102,25 @@ type SavingLanes = Pick<Lanes<ForwardJobs>, 'call' | 'count'>;
 /** All lanes write at once: two streams of 50,000 tokens are 100 MB a layer, during which they would wait. */
 async function saveHidden(path: string, { hidden }: PassState, lanes: SavingLanes): Promise<void> {
   const partial = `${path}${PARTIAL_SUFFIX}`;
-  writingSync(path, () => closeSync(openSync(partial, 'w')));
-  await Promise.all(
-    spans(hidden.rows, lanes.count).map(([from, to], lane) =>
-      lanes.call(lane, 'save', { store: hidden, path: partial, from, to }),
-    ),
-  );
-  writingSync(path, () => {
-    const file = openSync(partial, 'r+');
-    try {
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(partial, path);
-  });
+  const file = await writing(path, () => open(partial, 'w'));
+  try {
+    await Promise.all(
+      spans(hidden.rows, lanes.count).map(([from, to], lane) =>
+        lanes.call(lane, 'save', { store: hidden, path: partial, from, to }),
+      ),
+    );
+    await writing(path, () => file.sync());
+  } finally {
+    await file.close();
+  }
+  await writing(path, () => rename(partial, path));
+}
+
+function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const whole = new Uint8Array(first.length + second.length);
+  whole.set(first);
+  whole.set(second, first.length);
+  return whole;
 }
 
 function loadHidden(path: string, { hidden }: PassState): void {
@@ -122,19 +134,4 @@ function loadHidden(path: string, { hidden }: PassState): void {
   }
   saved.close();
   store.close();
-}
-
-/** Written under another name, synced, then renamed: a file of this name is always whole. */
-function writeDurably(path: string, pieces: Iterable<Uint8Array>): void {
-  const partial = `${path}${PARTIAL_SUFFIX}`;
-  writingSync(path, () => {
-    const file = openSync(partial, 'w');
-    try {
-      for (const piece of pieces) for (let done = 0; done < piece.length;) done += writeSync(file, piece, done);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(partial, path);
-  });
 }

@@ -51,6 +51,8 @@ export interface LaneMoment {
 const STOP_PATIENCE_MILLISECONDS = 120_000;
 /** Memory that a lane may use beside onnxruntime's and its typed arrays: JavaScript objects only. */
 const LANE_HEAP_MEGABYTES = 1024;
+/** Lanes make objects that die at once (views of rows, tensors): a larger nursery only takes longer to come round. */
+const LANE_NURSERY_MEGABYTES = 3;
 
 export function startLanes<Jobs extends JobTable<Jobs>>(entry: URL, count: number): Lanes<Jobs> {
   interface Pending {
@@ -65,7 +67,7 @@ export function startLanes<Jobs extends JobTable<Jobs>>(entry: URL, count: numbe
   const workers = Array.from({ length: count }, (_, lane) => {
     const worker = new Worker(entry, {
       name: `lane-${lane}`,
-      resourceLimits: { maxOldGenerationSizeMb: LANE_HEAP_MEGABYTES },
+      resourceLimits: { maxOldGenerationSizeMb: LANE_HEAP_MEGABYTES, maxYoungGenerationSizeMb: LANE_NURSERY_MEGABYTES },
     });
     worker.on('message', (reply: LaneReply) => {
       const waiting = pending.get(reply.id);
