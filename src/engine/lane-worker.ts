@@ -23,8 +23,25 @@ const port = parentPort!;
 interface Work {
   readonly model: () => LaneModel;
   readonly lane: () => QuantizeLane;
+  /** Other work follows than that which the scratch buffers were for. */
+  turn(): void;
   close(): void;
 }
+
+/** Jobs that work on experts; the others work on what stands beside them. */
+const EXPERT_JOBS: ReadonlySet<string> = new Set([
+  'experts',
+  'calibrateExperts',
+  'quantizeExperts',
+  'searchGates',
+  'quantizeFollowing',
+] satisfies (keyof CalibrationJobs)[]);
+
+/**
+ * Scratch buffers that outlive a turn from experts to the rest of a layer, or back. Of DeepSeek-V3 they are a gigabyte for
+ * each; what fits here is cheaper to keep than to be cleared by the system again.
+ */
+const KEPT_SCRATCH_BYTES = 64 * 2 ** 20;
 
 let work: Work | null = null;
 
@@ -72,6 +89,7 @@ function takeUp({ model: folder, assume, providers, quantize, roundToNearest }: 
       if (quantize === null) throw new Error('this lane was given no settings to quantize with');
       return createQuantizeLane(openModel(), quantize);
     }),
+    turn: () => opened?.scratch.clear(KEPT_SCRATCH_BYTES),
     close: () => {
       opened?.checkpoint.close();
       opened?.scratch.clear();
@@ -108,6 +126,8 @@ const HANDLERS: Handlers = {
   quantizeFollowing: (job: Jobs['quantizeFollowing']['job'], put: Put) => quantizeFollowing(lane(), job, put),
 };
 
+let onExperts = false;
+
 type Handler = (job: never, handOver: HandOver<unknown>) => Handled | Promise<Handled>;
 
 async function answer({ id, job }: { readonly id: number; readonly job: { readonly kind: string } }): Promise<void> {
@@ -116,6 +136,8 @@ async function answer({ id, job }: { readonly id: number; readonly job: { readon
   try {
     const handler = (HANDLERS as Readonly<Record<string, Handler | undefined>>)[job.kind];
     if (handler === undefined) throw new Error(`lane job '${job.kind}' is unknown`);
+    if (EXPERT_JOBS.has(job.kind) !== onExperts) work?.turn();
+    onExperts = EXPERT_JOBS.has(job.kind);
     const handled = await handler(job as never, (part, buffers) => send({ id, part }, buffers));
     transfer = handled.transfer;
     reply = { id, result: handled.result };

@@ -8,8 +8,8 @@ import { release } from './workers.js';
 export interface Scratch {
   /** `length` values with whatever was left in them, valid until the same name is asked for again. */
   floats(name: string, length: number): Float32Array;
-  /** Gives all buffers back: another model needs others. */
-  clear(): void;
+  /** Gives all buffers back, if they hold more than so many bytes: other work needs others. */
+  clear(beyondBytes?: number): void;
 }
 
 export function createScratch(): Scratch {
@@ -24,7 +24,9 @@ export function createScratch(): Scratch {
       }
       return buffer.subarray(0, length);
     },
-    clear() {
+    clear(beyondBytes = 0) {
+      const bytes = [...buffers.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+      if (bytes <= beyondBytes) return;
       release([...buffers.values()]);
       buffers.clear();
     },
