@@ -36,28 +36,18 @@ export async function quantizeDriftingMixer(
   const smoothing = noSmoothing();
   const edges: SettledBlocks['edges'] = [];
   const settle = settleInto(smoothing, edges);
-  const before = await momentsOf(context, {
-    own: state.hidden,
-    followed: follower.hidden,
-    normedBy: index,
-    streams: null,
-  });
-  means.set('mixer-input', before.mean);
+  const input = await mixerInput(context, follower, index);
+  means.set('mixer-input', input.mean);
   const usable = usableEdges(layer, targets).filter(({ tap }) => MIXER_TAPS.has(tap));
   // Scales of the output Linear divide rows of what comes before it, which is quantized before the follower runs.
   if (usable.some(({ tap }) => tap === 'mixer-output')) {
-    means.set('mixer-output', await meanOf(context, own));
+    means.set('mixer-output', await meanOf(context, own, null));
   }
   for (const edge of usable) await searchEdge(context, layer, edge, means.get(edge.tap)!, settle);
-  const drift = await lanes.call(0, 'drift', {
-    gram: before.mean.gram,
-    cross: before.cross,
-    tokens: state.layout.tokens,
-  });
   const inward = await quantizeShared(context, layer, means, smoothing, {
     taps: new Set<Tap>(['mixer-input', ...INNER_TAPS]),
     effective: true,
-    towards: new Map<Tap, LinearTarget>([['mixer-input', { kind: 'drift', drift }]]),
+    towards: new Map<Tap, LinearTarget>([['mixer-input', await input.target()]]),
   });
   const overrides = inward.linears.flatMap(({ effective }) => (effective === null ? [] : [effective]));
   await runLayerBlocks(lanes, follower, index, [], { overrides, half: 'mixer', mixerRows: followed });
@@ -85,4 +75,30 @@ export async function quantizeDriftingMixer(
     energy: addEnergy(inward.energy, outward.energy),
     overrides: [...overrides, ...outward.linears.flatMap(({ effective }) => (effective === null ? [] : [effective]))],
   };
+}
+
+interface MixerInput {
+  readonly mean: Mean;
+  readonly target: () => Promise<LinearTarget>;
+}
+
+/** What the input norm's readers see, and what they are quantized towards. Behind the embeddings both streams are one. */
+async function mixerInput(context: QuantizeContext, follower: PassState, index: number): Promise<MixerInput> {
+  const { lanes, state } = context;
+  if (index === 0) {
+    const mean = await meanOf(context, follower.hidden, index);
+    return { mean, target: () => Promise.resolve({ kind: 'stored' }) };
+  }
+  const { mean, cross } = await momentsOf(context, {
+    own: state.hidden,
+    followed: follower.hidden,
+    normedBy: index,
+    streams: null,
+  });
+  const { tokens } = state.layout;
+  const target = async (): Promise<LinearTarget> => ({
+    kind: 'drift',
+    drift: await lanes.call(0, 'drift', { gram: mean.gram, cross, tokens }),
+  });
+  return { mean, target };
 }

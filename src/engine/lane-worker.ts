@@ -8,6 +8,7 @@ import { createWeightReader } from '../runtime/weights.js';
 import { quantizeFollowing, searchGates } from './drift-experts.js';
 import { drift, moments } from './drift-moments.js';
 import { divergence } from './evaluate-lane.js';
+import { keepsActivations } from './memory.js';
 import { roundedReader } from './rounded-reader.js';
 import type { HandOver, Handled, LaneReply, LaneRequest } from '../runtime/workers.js';
 import { combine, embed, logits, runExperts, runLayer, save, type LaneModel } from './forward-lane.js';
@@ -72,8 +73,9 @@ function takeUp({ model: folder, assume, providers, quantize, roundToNearest }: 
     const checkpoint = openCheckpoint(folder);
     const plan = planModel(checkpoint, assume ?? undefined);
     const stored = createWeightReader(checkpoint);
-    const key = providers.join(' ');
-    const sessions = sessionsOf.get(key) ?? createSessionCache({ providers });
+    const arena = keepsActivations(plan);
+    const key = [arena, ...providers].join(' ');
+    const sessions = sessionsOf.get(key) ?? createSessionCache({ providers, arena });
     sessionsOf.set(key, sessions);
     return (opened = {
       checkpoint,

@@ -1,6 +1,5 @@
 import { availableParallelism } from 'node:os';
 import { collectGarbage } from '../runtime/collect.js';
-import { raiseHeapThreshold } from '../runtime/heap-threshold.js';
 import { startLanes, type Lanes } from '../runtime/workers.js';
 import type { LaneSetup } from './jobs.js';
 import type { CalibrationJobs } from './quantize-jobs.js';
@@ -31,7 +30,6 @@ export interface LaneThreads {
 }
 
 export function startLaneThreads(count: number = availableParallelism()): LaneThreads {
-  raiseHeapThreshold();
   const lanes = startLanes<CalibrationJobs>(ENTRY, count);
   return { lanes, close: () => lanes.close() };
 }

@@ -4,6 +4,7 @@ import type { LayerPlan, ModelPlan } from '../model/plan.js';
 import { DEFAULT_BATCH_LIMITS } from '../runtime/batches.js';
 import { accumulatorNames } from './pass-state.js';
 import { KEPT_GRAM_BYTES } from './search-limits.js';
+import { dealtByChannels } from './stream-moments.js';
 import { wantedTaps } from './wanted-taps.js';
 
 /** Node, onnxruntime and the compiled code: of the process, and of each lane. Measured on idle ones. */
@@ -39,7 +40,7 @@ export function memoryEstimate(plan: ModelPlan, targets: Targets | null, input: 
     ...plan.layers.map((layer) =>
       Math.max(
         blockBytes(plan, layer, targets, { tokens: tokens / lanes, follows: streams > 1 }),
-        streams > 1 ? momentBytes(layer) : 0,
+        streams > 1 ? momentBytes(layer, lanes) : 0,
         targets === null ? 0 : UNCOLLECTED * expertBytes(plan, layer, input),
       ),
     ),
@@ -71,16 +72,32 @@ function blockBytes(
       : wantedTaps(layer, targets, follows)
           .filter((tap) => !follows || (tap !== 'mixer-input' && tap !== 'mixer-output'))
           .reduce((sum, tap) => sum + (taps.get(tap)?.[0]?.inFeatures ?? plan.hiddenSize) ** 2, 0);
-  const widths = mixerLinears(layer.mixer)
-    .flat()
-    .reduce((sum, { inFeatures, outFeatures }) => sum + Math.max(inFeatures, outFeatures), 3 * plan.hiddenSize);
-  return F32 * (weights + 2 * grams + Math.min(tokens, DEFAULT_BATCH_LIMITS.rows) * widths);
+  const activations = Math.min(tokens, DEFAULT_BATCH_LIMITS.rows) * activationWidth(plan, layer);
+  return F32 * (weights + 2 * grams + activations * (keepsActivations(plan) ? KEEPING_SESSIONS : 1));
 }
 
-/** A lane's moments of two streams behind a mixer, and what the regression on them takes. */
-function momentBytes({ mixer }: LayerPlan): number {
+/** Values per token of what a batch runs in, the mixer's and the stream's. */
+function activationWidth({ hiddenSize }: ModelPlan, { mixer }: LayerPlan): number {
+  return mixerLinears(mixer)
+    .flat()
+    .reduce((sum, { inFeatures, outFeatures }) => sum + Math.max(inFeatures, outFeatures), 3 * hiddenSize);
+}
+
+/** Sessions of a layer's blocks: halves and wholes, with taps and without. */
+const KEEPING_SESSIONS = 4;
+const KEPT_ACTIVATION_BYTES = 128 * 2 ** 20;
+
+/** Whether a model's activations are small enough for each session to keep room for them; see `SessionOptions.arena`. */
+export function keepsActivations(plan: ModelPlan): boolean {
+  const width = Math.max(...plan.layers.map((layer) => activationWidth(plan, layer)));
+  return F32 * DEFAULT_BATCH_LIMITS.rows * width <= KEPT_ACTIVATION_BYTES;
+}
+
+/** A lane's moments of two streams behind a mixer, and what the regression on them takes; lanes share large ones. */
+function momentBytes({ mixer }: LayerPlan, lanes: number): number {
   const { inFeatures, outFeatures } = mixer.output;
-  return 2 * F32 * (inFeatures ** 2 + inFeatures * outFeatures);
+  const bytes = 2 * F32 * (inFeatures ** 2 + inFeatures * outFeatures);
+  return dealtByChannels(inFeatures) ? bytes / lanes : bytes;
 }
 
 /** A lane that quantizes an expert: Grams with their factor, the weights and their codes, inputs and outputs of its tokens. */
@@ -93,8 +110,7 @@ function expertBytes({ hiddenSize }: ModelPlan, { feedForward }: LayerPlan, inpu
   const routed = Math.min(tokens, (4 * tokens * feedForward.topK) / feedForward.experts.length);
   const grams = Math.ceil(feedForward.experts.length / lanes) * gate.inFeatures ** 2 * F32;
   const kept = grams <= KEPT_GRAM_BYTES ? grams : 0;
-  // Following the drift, a lane keeps the codes of its experts' gates and ups, and what one expert's down reads.
-  const codes = streams > 1 ? (feedForward.experts.length * 2 * gate.inFeatures * gate.outFeatures) / lanes : 0;
+  // Following the drift, a lane keeps what an expert's down reads.
   const inner = streams > 1 ? F32 * routed * down.inFeatures : 0;
-  return kept + codes + inner + F32 * (5 * gate.inFeatures ** 2 + 2 * weights + PART_VALUES * hiddenSize);
+  return kept + weights + inner + F32 * (5 * gate.inFeatures ** 2 + 2 * weights + PART_VALUES * hiddenSize);
 }

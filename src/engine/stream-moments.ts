@@ -29,9 +29,13 @@ export async function momentsOf(context: QuantizeContext, of: MomentsOf): Promis
   };
 }
 
-/** Of one stream's rows alone. */
-export async function meanOf(context: QuantizeContext, rows: RowStoreDescriptor): Promise<Mean> {
-  return meanOfSums(context, await sumMoments(context, { own: null, followed: rows, normedBy: null, streams: null }));
+/** Of one stream's rows alone, behind a layer's input norm where that is named. */
+export async function meanOf(
+  context: QuantizeContext,
+  rows: RowStoreDescriptor,
+  normedBy: number | null,
+): Promise<Mean> {
+  return meanOfSums(context, await sumMoments(context, { own: null, followed: rows, normedBy, streams: null }));
 }
 
 type Part = DriftJobs['moments']['result'];
@@ -42,8 +46,12 @@ interface DealtSums {
   readonly parts: readonly Part[];
 }
 
-/** A sum of more bytes is dealt by channels. */
 const LARGE_SUM_BYTES = 64 * 2 ** 20;
+
+/** Whether lanes share the sums of so many channels. */
+export function dealtByChannels(width: number): boolean {
+  return width ** 2 * Float32Array.BYTES_PER_ELEMENT > LARGE_SUM_BYTES;
+}
 
 /**
  * Lanes take tokens each, which are then read once; or, where sums are large, channels each, so that no two lanes hold the
@@ -53,7 +61,7 @@ async function sumMoments(
   { lanes, sample }: QuantizeContext,
   { own, followed, normedBy, streams }: Omit<MomentsOf, 'own'> & { readonly own: RowStoreDescriptor | null },
 ): Promise<DealtSums> {
-  const by = followed.width ** 2 * Float32Array.BYTES_PER_ELEMENT > LARGE_SUM_BYTES ? 'channels' : 'tokens';
+  const by = dealtByChannels(followed.width) ? 'channels' : 'tokens';
   const parts = await Promise.all(
     Array.from({ length: lanes.count }, (_, lane) => {
       const share = (dealt: DealtSums['by'], total: number): Columns =>
