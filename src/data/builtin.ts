@@ -1,12 +1,11 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { InputError } from '../errors.js';
+import { PACKAGE_ROOT } from '../package-root.js';
 
 const PREFIX = 'builtin:';
 
-/** The package's own `datasets`: two levels up from here, in the sources (src/data) as in the build (dist/data). */
-const FOLDER = fileURLToPath(new URL('../../datasets', import.meta.url));
+const FOLDER = join(PACKAGE_ROOT, 'datasets');
 
 export function isBuiltin(dataset: string): boolean {
   return dataset.startsWith(PREFIX);
