@@ -49,7 +49,7 @@ export interface SearchSettings {
   readonly rowBudget: number;
 }
 
-export const DEFAULT_SEARCH: SearchSettings = { grid: 20, duoScaling: true, signedScales: true, rowBudget: 4096 };
+export const DEFAULT_SEARCH: SearchSettings = { grid: 20, duoScaling: true, signedScales: true, rowBudget: 2048 };
 
 /** A scheme's constants as the kernels take them. */
 export interface Levels {
