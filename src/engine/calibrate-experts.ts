@@ -47,7 +47,7 @@ export async function calibrateExperts(
     const tokens = rows.tokens.length;
     const isQuantized = lane.targets.quantized.has(plan.down.module);
     const own =
-      tokens === 0
+      tokens === 0 || (accumulator === null && !isQuantized)
         ? null
         : await expert.run(
             rows,
