@@ -6,7 +6,7 @@
  *   npm run build && npx tsx bench/real-layer.ts [--shape qwen3|deepseek-v3] [--experts N] [--tokens N] [--length N]
  */
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createReadStream, readdirSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -103,14 +103,15 @@ const rows: [string, string][] = [
     `${shape.layers} layers`,
     `${((shape.layers * seconds) / 60).toFixed(0)} min; ${((shape.layers * cpuSeconds) / lanes / 60).toFixed(0)} min on an idle machine`,
   ],
-  ['sha256', digest(output)],
+  ['sha256', await digest(output)],
 ];
 process.stdout.write(`${rows.map(([name, value]) => `${name.padEnd(28)}${value}`).join('\n')}\n`);
 rmSync(output, { recursive: true });
 
-function digest(folder: string): string {
+async function digest(folder: string): Promise<string> {
   const hash = createHash('sha256');
   for (const name of readdirSync(folder).sort())
-    if (name.endsWith('.safetensors')) hash.update(readFileSync(join(folder, name)));
+    if (name.endsWith('.safetensors'))
+      for await (const piece of createReadStream(join(folder, name))) hash.update(piece);
   return hash.digest('hex').slice(0, 16);
 }
