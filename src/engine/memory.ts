@@ -41,7 +41,7 @@ export function memoryEstimate(plan: ModelPlan, targets: Targets | null, input: 
       Math.max(
         blockBytes(plan, layer, targets, { tokens: tokens / lanes, follows: streams > 1 }),
         streams > 1 ? momentBytes(layer, lanes) : 0,
-        targets === null ? 0 : UNCOLLECTED * expertBytes(plan, layer, input),
+        targets === null ? 0 : expertBytes(plan, layer, input),
       ),
     ),
   );
@@ -112,5 +112,6 @@ function expertBytes({ hiddenSize }: ModelPlan, { feedForward }: LayerPlan, inpu
   const kept = grams <= KEPT_GRAM_BYTES ? grams : 0;
   // Following the drift, a lane keeps what an expert's down reads.
   const inner = streams > 1 ? F32 * routed * down.inFeatures : 0;
-  return kept + weights + inner + F32 * (5 * gate.inFeatures ** 2 + 2 * weights + PART_VALUES * hiddenSize);
+  const working = weights + inner + F32 * (5 * gate.inFeatures ** 2 + 2 * weights + PART_VALUES * hiddenSize);
+  return kept + UNCOLLECTED * working;
 }
