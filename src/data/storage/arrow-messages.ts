@@ -1,3 +1,4 @@
+import { ByteBuffer } from 'flatbuffers';
 import type { Field as FieldTable } from 'apache-arrow/fb/field';
 import type { ByteSource } from '../byte-source.js';
 import { createForwardReader } from './read-ahead.js';
@@ -32,15 +33,13 @@ const PREFIX_BYTES = 8;
  * @throws Error for lengths that the file cannot have
  */
 export async function listMessages(source: ByteSource, start: number): Promise<MessageExtent[]> {
-  const [{ Message }, { MessageHeader }, { RecordBatch }, { DictionaryBatch }, { Schema }, { ByteBuffer }] =
-    await Promise.all([
-      import('apache-arrow/fb/message'),
-      import('apache-arrow/fb/message-header'),
-      import('apache-arrow/fb/record-batch'),
-      import('apache-arrow/fb/dictionary-batch'),
-      import('apache-arrow/fb/schema'),
-      import('flatbuffers'),
-    ]);
+  const [{ Message }, { MessageHeader }, { RecordBatch }, { DictionaryBatch }, { Schema }] = await Promise.all([
+    import('apache-arrow/fb/message'),
+    import('apache-arrow/fb/message-header'),
+    import('apache-arrow/fb/record-batch'),
+    import('apache-arrow/fb/dictionary-batch'),
+    import('apache-arrow/fb/schema'),
+  ]);
   const reader = createForwardReader(source, source.byteLength);
   const extents: MessageExtent[] = [];
   let position = start;
