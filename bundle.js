@@ -1,7 +1,7 @@
 /**
  * Packs what `tsc` has compiled of the command line, its worker threads and their dependencies into a few files, in place
- * of dist/cli/main.js: Node resolves and reads each module by itself, and some 500 of them on three threads delayed a short
- * run by half a second (docs/decisions.md). The library (dist/index.js) stays as it is compiled.
+ * of dist/cli/main.js: Node resolves, reads and links each module by itself, some 500 of them on three threads, before a
+ * short run can begin (docs/decisions.md). The library (dist/index.js) stays as it is compiled.
  *
  * A dynamic import of a CommonJS package has no named exports in here: import such packages statically.
  */

@@ -79,7 +79,7 @@ export async function openRunState(
           : [
               writeFileDurably(
                 routingPath(layer),
-                joined(new Uint8Array(routed.chosen), new Uint8Array(routed.weights)),
+                Buffer.concat([new Uint8Array(routed.chosen), new Uint8Array(routed.weights)]),
               ),
             ]),
       ]);
@@ -114,13 +114,6 @@ async function saveHidden(path: string, { hidden }: PassState, lanes: SavingLane
     await file.close();
   }
   await writing(path, () => rename(partial, path));
-}
-
-function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
-  const whole = new Uint8Array(first.length + second.length);
-  whole.set(first);
-  whole.set(second, first.length);
-  return whole;
 }
 
 function loadHidden(path: string, { hidden }: PassState): void {

@@ -2,6 +2,7 @@ import type { Columns } from '../graph/moments.js';
 import type { RowStoreDescriptor } from '../runtime/row-store.js';
 import { release } from '../runtime/workers.js';
 import type { DriftJobs } from './drift-jobs.js';
+import { spans } from './layer-pass.js';
 import type { QuantizeContext } from './quantize-context.js';
 import type { Mean } from './search-edge.js';
 
@@ -62,21 +63,20 @@ async function sumMoments(
   { own, followed, normedBy, streams }: Omit<MomentsOf, 'own'> & { readonly own: RowStoreDescriptor | null },
 ): Promise<DealtSums> {
   const by = dealtByChannels(followed.width) ? 'channels' : 'tokens';
+  const shares = spans(by === 'tokens' ? followed.rows : followed.width, lanes.count);
+  const ofStreams = streams === null ? [] : spans(streams.own.width, lanes.count);
   const parts = await Promise.all(
-    Array.from({ length: lanes.count }, (_, lane) => {
-      const share = (dealt: DealtSums['by'], total: number): Columns =>
-        dealt === by
-          ? [Math.floor((total * lane) / lanes.count), Math.floor((total * (lane + 1)) / lanes.count)]
-          : [0, total];
-      const [from, to] = share('tokens', followed.rows);
+    shares.map((share, lane) => {
+      const [from, to] = by === 'tokens' ? share : [0, followed.rows];
+      const channels = (width: number, part: Columns): Columns => (by === 'channels' ? part : [0, width]);
       return lanes.call(lane, 'moments', {
         from,
         to,
-        features: share('channels', followed.width),
+        features: channels(followed.width, share),
         own,
         followed,
         normedBy,
-        streams: streams === null ? null : { ...streams, channels: share('channels', streams.own.width) },
+        streams: streams === null ? null : { ...streams, channels: channels(streams.own.width, ofStreams[lane]!) },
         sample: by === 'tokens' || lane === 0 ? sample.tokens : new Int32Array(0),
       });
     }),
