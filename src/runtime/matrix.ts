@@ -18,6 +18,7 @@ import {
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { SENTINEL_NODE, SENTINEL_OUTPUT } from '../graph/sentinel.js';
 import { runInPlace } from './in-place.js';
+import { refuseTelemetry } from './telemetry.js';
 
 /** Y[m, n] = alpha · op(A)[m, k] · op(B)[k, n] + C[m, n]; all row-major and contiguous. */
 export interface GemmShape {
@@ -83,6 +84,7 @@ function gemmSession(transA: boolean, transB: boolean, alpha: number, addend: bo
   const key = `${transA} ${transB} ${alpha} ${addend}`;
   let session = sessions.get(key);
   if (session === undefined) {
+    refuseTelemetry();
     session = InferenceSession.create(gemmModel(transA, transB, alpha, addend), {
       executionProviders: ['cpu'],
       intraOpNumThreads: 1,

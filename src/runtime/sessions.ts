@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { BlockContext } from '../graph/context.js';
 import { runInPlace } from './in-place.js';
+import { refuseTelemetry } from './telemetry.js';
 
 /**
  * Runs graphs on onnxruntime. Sessions are cached by the graph's bytes: weights are inputs, so all layers and experts
@@ -41,6 +42,7 @@ export function createSessionCache({
   providers = ['cpu'],
   arena = false,
 }: SessionOptions = {}): SessionCache {
+  refuseTelemetry();
   const byGraph = new WeakMap<BlockContext, Promise<InferenceSession>>();
   const byBytes = new Map<string, Promise<InferenceSession>>();
   const sessionOf = (graph: BlockContext): Promise<InferenceSession> => {

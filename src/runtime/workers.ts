@@ -1,6 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
 import { MessageChannel, Worker, type Transferable } from 'node:worker_threads';
 import { InputError } from '../errors.js';
+import { refuseTelemetry } from './telemetry.js';
 
 /** Messages between the orchestrating thread and a lane. */
 export type LaneRequest<Job> = { readonly id: number; readonly job: Job } | { readonly stop: true };
@@ -60,6 +61,7 @@ export function startLanes<Jobs extends JobTable<Jobs>>(entry: URL, count: numbe
     resolve(result: unknown): void;
     reject(error: Error): void;
   }
+  refuseTelemetry();
   const pending = new Map<number, Pending>();
   const moments = channel(LANE_CHANNEL);
   let nextId = 0;
