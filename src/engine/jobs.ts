@@ -51,7 +51,8 @@ export interface ForwardJobs {
       readonly ids: SharedArrayBuffer;
       readonly from: number;
       readonly to: number;
-      readonly hidden: RowStoreDescriptor;
+      /** Streams over the same tokens. */
+      readonly into: readonly RowStoreDescriptor[];
     };
     result: null;
   };

@@ -16,11 +16,13 @@ export interface LayerRouting {
 
 type ForwardLanes = Pick<Lanes<ForwardJobs>, 'call' | 'count'>;
 
-/** Embeds every token into `hidden`. */
-export async function embedTokens(lanes: ForwardLanes, { layout, hidden }: PassState): Promise<void> {
+/** Embeds every token into the `hidden` of streams over the same tokens. */
+export async function embedTokens(lanes: ForwardLanes, streams: readonly PassState[]): Promise<void> {
+  const [{ layout }] = streams as [PassState];
   const { tokens, ids } = layout;
+  const into = streams.map(({ hidden }) => hidden);
   await Promise.all(
-    spans(tokens, lanes.count).map(([from, to], lane) => lanes.call(lane, 'embed', { ids, from, to, hidden })),
+    spans(tokens, lanes.count).map(([from, to], lane) => lanes.call(lane, 'embed', { ids, from, to, into })),
   );
 }
 
@@ -228,7 +230,7 @@ export async function* forwardPass(
   state: PassState,
   { signal, routingOnly = false }: ForwardPassOptions = {},
 ): AsyncGenerator<PassEvent> {
-  await embedTokens(lanes, state);
+  await embedTokens(lanes, [state]);
   const layers = plan.layers.length;
   for (let layer = 0; layer < layers; layer++) {
     if (signal?.aborted === true) throw new InterruptedError(`interrupted before layer ${layer}`);

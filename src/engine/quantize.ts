@@ -21,7 +21,7 @@ import { planOutput, type OutputPlan } from './output-plan.js';
 import type { QuantizeContext } from './quantize-context.js';
 import type { LayerReport } from './layer-report.js';
 import { quantizeDriftingLayer } from './drift-layer.js';
-import { quantizeLayer } from './quantize-layer.js';
+import { quantizeLayer, type QuantizedLayer } from './quantize-layer.js';
 import type { QuantizeSettings } from './quantize-settings.js';
 import { openRunState, type RunState } from './run-state.js';
 
@@ -64,6 +64,7 @@ export async function* quantizeModel(options: QuantizeOptions): AsyncGenerator<Q
     existing: options.existing ?? 'refuse',
   });
   const lanes = await startModelLanes(options.model, options, settings);
+  let settling: SettlingLayer | null = null;
   try {
     const state = createPassState(plan, layOut(options.sequences), lanes.count, {
       spill: options.spill,
@@ -86,52 +87,85 @@ export async function* quantizeModel(options: QuantizeOptions): AsyncGenerator<Q
     const streams = follower === null ? [state] : [state, follower];
     const run = await openRunState(output, plan.layers.length, streams, lanes, options.existing === 'resume');
     yield { kind: 'planned', plan, targets, resumedLayers: run.finishedLayers };
+    const layers = plan.layers.length;
     const reports: LayerReport[] = [];
-    if (run.finishedLayers === 0) for (const stream of streams) await embedTokens(lanes, stream);
-    for (let layer = 0; layer < plan.layers.length; layer++) {
-      if (signal?.aborted === true)
-        throw new InterruptedError(`interrupted; ${layer} of ${plan.layers.length} layers are finished`);
-      yield { kind: 'layer-started', layer, layers: plan.layers.length };
-      const resumed = layer < run.finishedLayers ? run.restore(layer) : null;
-      const report = resumed ?? (yield* runLayer(context, follower, layer, outputPlan, writer, run));
-      if (resumed !== null) {
-        const routing = assignExperts(plan, state, layer);
-        if (routing !== null) yield { kind: 'routing', layer, batch: routing.batch };
-      }
+    for (let layer = 0; layer < run.finishedLayers; layer++) {
+      yield { kind: 'layer-started', layer, layers };
+      const report = run.restore(layer);
+      const routing = assignExperts(plan, state, layer);
+      if (routing !== null) yield { kind: 'routing', layer, batch: routing.batch };
       reports.push(report);
-      yield { kind: 'layer-finished', layer, layers: plan.layers.length, report };
+      yield { kind: 'layer-finished', layer, layers, report };
     }
+    if (run.finishedLayers === 0) await embedTokens(lanes, streams);
+    for (let layer = run.finishedLayers; layer < layers; layer++) {
+      const interrupted = signal?.aborted === true;
+      // The lanes go on while the layer before reaches the disk and its routing is counted.
+      const quantizing = interrupted ? null : runLayer(context, follower, layer);
+      quantizing?.catch(() => undefined);
+      if (settling !== null) reports.push(yield* settling.finish());
+      if (quantizing === null) throw new InterruptedError(`interrupted; ${layer} of ${layers} layers are finished`);
+      yield { kind: 'layer-started', layer, layers };
+      settling = await settleLayer(await quantizing, { layer, layers, output: outputPlan, writer, run });
+    }
+    if (settling !== null) reports.push(yield* settling.finish());
+    settling = null;
     await copyRest(checkpoint, outputPlan, writer, settings.scaleDtype);
     yield { kind: 'finished', reports };
     await writer.finish({ config, sideFilesFrom: options.model });
     await run.remove();
   } finally {
+    await settling?.durable.catch(() => undefined);
     await lanes.close();
     await writer.close().catch(() => undefined);
     checkpoint.close();
   }
 }
 
-async function* runLayer(
-  context: QuantizeContext,
-  follower: PassState | null,
-  index: number,
-  output: OutputPlan,
-  writer: CheckpointWriter,
-  run: RunState,
-): AsyncGenerator<QuantizeEvent, LayerReport> {
+function runLayer(context: QuantizeContext, follower: PassState | null, index: number): Promise<QuantizedLayer> {
   const layer = context.plan.layers[index]!;
-  const { report, routing } =
-    follower === null ? await quantizeLayer(context, layer) : await quantizeDriftingLayer(context, follower, layer);
-  const missing = output.byLayer[index]!.find((name) => !writer.written.has(name));
-  if (missing !== undefined) throw new Error(`layer ${index} was quantized without '${missing}'`);
-  const durable = Promise.all([writer.commit(), run.save(index)]);
+  return follower === null ? quantizeLayer(context, layer) : quantizeDriftingLayer(context, follower, layer);
+}
+
+/** A layer that is quantized, on its way to the disk. */
+interface SettlingLayer {
+  readonly durable: Promise<unknown>;
+  /** Waits until the layer survives a crash, and tells of it. */
+  finish(): AsyncGenerator<QuantizeEvent, LayerReport>;
+}
+
+/** Answers when the layer is written, so that the streams may go on. */
+async function settleLayer(
+  { report, routing }: QuantizedLayer,
+  at: {
+    readonly layer: number;
+    readonly layers: number;
+    readonly output: OutputPlan;
+    readonly writer: CheckpointWriter;
+    readonly run: RunState;
+  },
+): Promise<SettlingLayer> {
+  const { layer, layers, output, writer, run } = at;
+  const missing = output.byLayer[layer]!.find((name) => !writer.written.has(name));
+  if (missing !== undefined) throw new Error(`layer ${layer} was quantized without '${missing}'`);
+  // The next layer's routing takes this one's place.
+  const batch = routing === null ? null : { ...routing.batch, ...copied(routing.batch) };
+  const saved = await run.save(layer);
+  const durable = Promise.all([writer.commit(), saved.durable]).then(() => run.finish(layer, report));
   durable.catch(() => undefined);
-  // Counted while files are being written; a failure is thrown behind it.
-  if (routing !== null) yield { kind: 'routing', layer: index, batch: routing.batch };
-  await durable;
-  await run.finish(index, report);
-  return report;
+  return {
+    durable,
+    async *finish() {
+      if (batch !== null) yield { kind: 'routing', layer, batch };
+      await durable;
+      yield { kind: 'layer-finished', layer, layers, report };
+      return report;
+    },
+  };
+}
+
+function copied({ chosen, weights }: RoutingBatch): Pick<RoutingBatch, 'chosen' | 'weights'> {
+  return { chosen: chosen.slice(), weights: weights.slice() };
 }
 
 /** Tensors that no layer brings: copied bit for bit, or decoded where the source's encoding ends with its old config. */

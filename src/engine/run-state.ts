@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { PARTIAL_SUFFIX, writeFileDurably, writing } from '../checkpoint/durable.js';
 import { makeFolder } from '../make-folder.js';
 import { InputError } from '../errors.js';
-import { openRowStore } from '../runtime/row-store.js';
+import { openRowStore, type RowStoreDescriptor } from '../runtime/row-store.js';
 import type { Lanes } from '../runtime/workers.js';
 import type { ForwardJobs } from './jobs.js';
 import { spans } from './layer-pass.js';
@@ -16,12 +16,17 @@ export interface RunState {
   readonly finishedLayers: number;
   /** Brings back a finished layer's routing, and the hidden states behind the last one. */
   restore(layer: number): LayerReport;
-  /** Makes durable what goes on behind a layer. */
-  save(layer: number): Promise<void>;
+  /** Writes what goes on behind a layer. The streams may change again as soon as that is answered. */
+  save(layer: number): Promise<SavedLayer>;
   /** Vouches for a layer whose tensors and hidden states are durable. */
   finish(layer: number, report: LayerReport): Promise<void>;
   /** Called when the checkpoint is complete. */
   remove(): Promise<void>;
+}
+
+export interface SavedLayer {
+  /** Everything that was written survives a crash. */
+  readonly durable: Promise<unknown>;
 }
 
 const FOLDER = '.evenkeel-run';
@@ -71,18 +76,20 @@ export async function openRunState(
     async save(layer) {
       // Nothing goes on behind the last layer.
       const streams = layer + 1 < layers ? states : [];
-      await Promise.all([
-        removal,
-        ...streams.map((state, stream) => saveHidden(hiddenPath(layer, stream), state, lanes)),
-        ...(routed === null
-          ? []
-          : [
-              writeFileDurably(
-                routingPath(layer),
-                Buffer.concat([new Uint8Array(routed.chosen), new Uint8Array(routed.weights)]),
-              ),
-            ]),
-      ]);
+      const saved = await saveHidden(
+        streams.map(({ hidden }, stream) => ({ path: hiddenPath(layer, stream), hidden })),
+        lanes,
+      );
+      const routing =
+        routed === null
+          ? null
+          : writeFileDurably(
+              routingPath(layer),
+              Buffer.concat([new Uint8Array(routed.chosen), new Uint8Array(routed.weights)]),
+            );
+      const durable = Promise.all([removal, routing, saved.durable]);
+      durable.catch(() => undefined);
+      return { durable };
     },
     async finish(layer, report) {
       await writeFileDurably(reportPath(layer), JSON.stringify({ report, routing: routed !== null }));
@@ -99,21 +106,46 @@ export async function openRunState(
 
 type SavingLanes = Pick<Lanes<ForwardJobs>, 'call' | 'count'>;
 
-/** All lanes write at once: two streams of 50,000 tokens are 100 MB a layer, during which they would wait. */
-async function saveHidden(path: string, { hidden }: PassState, lanes: SavingLanes): Promise<void> {
-  const partial = `${path}${PARTIAL_SUFFIX}`;
-  const file = await writing(path, () => open(partial, 'w'));
+interface StreamFile {
+  readonly path: string;
+  readonly hidden: RowStoreDescriptor;
+}
+
+/**
+ * All lanes write at once: two streams of 50,000 tokens are 100 MB a layer, during which they would wait. Each begins with
+ * another file, because the system lets one thread at a time write to a file.
+ */
+async function saveHidden(streams: readonly StreamFile[], lanes: SavingLanes): Promise<SavedLayer> {
+  const files = await Promise.all(
+    streams.map(async ({ path, hidden }) => ({
+      path,
+      hidden,
+      file: await writing(path, () => open(path + PARTIAL_SUFFIX, 'w')),
+    })),
+  );
+  const save = (lane: number, turn: number): Promise<unknown> => {
+    const { path, hidden } = files[(lane + turn) % files.length]!;
+    const span = spans(hidden.rows, lanes.count)[lane];
+    if (span === undefined) return Promise.resolve();
+    const [from, to] = span;
+    return lanes.call(lane, 'save', { store: hidden, path: path + PARTIAL_SUFFIX, from, to });
+  };
+  const written = Array.from({ length: lanes.count }, (_, lane) => files.map((_file, turn) => save(lane, turn))).flat();
   try {
-    await Promise.all(
-      spans(hidden.rows, lanes.count).map(([from, to], lane) =>
-        lanes.call(lane, 'save', { store: hidden, path: partial, from, to }),
-      ),
-    );
-    await writing(path, () => file.sync());
-  } finally {
-    await file.close();
+    await Promise.all(written);
+  } catch (error) {
+    await Promise.all(files.map(({ file }) => file.close()));
+    throw error;
   }
-  await writing(path, () => rename(partial, path));
+  const settle = async ({ path, file }: (typeof files)[number]): Promise<void> => {
+    try {
+      await writing(path, () => file.sync());
+    } finally {
+      await file.close();
+    }
+    await writing(path, () => rename(path + PARTIAL_SUFFIX, path));
+  };
+  return { durable: Promise.all(files.map(settle)) };
 }
 
 function loadHidden(path: string, { hidden }: PassState): void {

@@ -132,7 +132,7 @@ async function statisticsOf(sequences: readonly Sequence[], lanes: number): Prom
   const workers = await startModelLanes(MODEL, { lanes });
   try {
     const state = createPassState(plan, layOut(sequences), workers.count);
-    await embedTokens(workers, state);
+    await embedTokens(workers, [state]);
     const sums: (readonly SharedSums[])[] = [];
     const routed: number[][] = [];
     for (const layer of plan.layers) {
