@@ -26,6 +26,8 @@ export interface DriftJobs {
     job: {
       readonly from: number;
       readonly to: number;
+      /** Only tokens whose number this divides are summed over. */
+      readonly stride: number;
       readonly features: Columns;
       /** x, where its moments with x̂ are wanted, and x̂; or what becomes them once a layer's input norm has passed over it. */
       readonly own: RowStoreDescriptor | null;

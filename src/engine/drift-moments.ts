@@ -1,5 +1,5 @@
 import { inputDrift } from '../awq/drift.js';
-import { momentsGraph, type Columns } from '../graph/moments.js';
+import { momentsGraph, normGraph, type Columns } from '../graph/moments.js';
 import { openRowStore, type RowStore } from '../runtime/row-store.js';
 import type { Feed } from '../runtime/sessions.js';
 import { loadBindings } from '../runtime/weights.js';
@@ -37,18 +37,24 @@ export async function moments(
   const [features] = gram.shape as [number];
   const absolute = new Float32Array(features);
   const partOfAbsolute = new Float32Array(features);
-  const sampled = new Float32Array(job.sample.filter((token) => token >= job.from && token < job.to).length * width);
-  let taken = 0;
-  for (let from = job.from; from < job.to; from += MOMENT_ROWS) {
-    const count = Math.min(MOMENT_ROWS, job.to - from);
+  const first = Math.ceil(job.from / job.stride) * job.stride;
+  const tokens = Int32Array.from(
+    { length: Math.max(0, Math.ceil((job.to - first) / job.stride)) },
+    (_, i) => first + i * job.stride,
+  );
+  for (let done = 0; done < tokens.length; done += MOMENT_ROWS) {
+    const rows = tokens.subarray(done, done + MOMENT_ROWS);
     const part = (name: string, store: RowStore): Feed => {
-      const feed = { data: scratch.floats(`moments.${name}`, count * store.width), shape: [count, store.width] };
-      store.read(from, count, feed.data);
+      const feed = {
+        data: scratch.floats(`moments.${name}`, rows.length * store.width),
+        shape: [rows.length, store.width],
+      };
+      if (job.stride === 1) store.read(rows[0]!, rows.length, feed.data);
+      else store.gather(rows, feed.data);
       return feed;
     };
-    const rows = { data: scratch.floats('moments.rows', count * width), shape: [count, width] };
     const feeds: Record<string, Feed> = { ...weights, followed: part('followed', followed) };
-    const outputs: Record<string, Feed> = { rows, abs: { data: partOfAbsolute, shape: [features] } };
+    const outputs: Record<string, Feed> = { abs: { data: partOfAbsolute, shape: [features] } };
     if (own !== null) feeds['own'] = part('own', own);
     if (streams !== null) {
       feeds['hidden'] = part('hidden', streams[0]!);
@@ -58,16 +64,23 @@ export async function moments(
       if (sum !== null) outputs[name] = feeds[`${name}.sum`] = sum;
     await sessions.run(graph, feeds, outputs);
     for (let i = 0; i < features; i++) absolute[i]! += partOfAbsolute[i]!;
-    for (const token of job.sample) {
-      if (token < from || token >= from + count) continue;
-      sampled.set(rows.data.subarray((token - from) * width, (token - from + 1) * width), taken);
-      taken += width;
-    }
+  }
+  const sampled = job.sample.filter((token) => token >= job.from && token < job.to);
+  const sample = new Float32Array(sampled.length * width);
+  followed.gather(sampled, sample);
+  if (norm !== null && sampled.length > 0) {
+    const rows = { data: sample, shape: [sampled.length, width] };
+    const normed = normGraph(norm);
+    await sessions.run(
+      normed,
+      { ...loadBindings(reader, normed.bindings), x: { ...rows, data: sample.slice() } },
+      { rows },
+    );
   }
   for (const store of [own, followed, ...(streams ?? [])]) store?.close();
-  const result = { gram: gram.data, absolute, cross: cross?.data ?? null, owed: owed?.data ?? null, sample: sampled };
+  const result = { gram: gram.data, absolute, cross: cross?.data ?? null, owed: owed?.data ?? null, sample };
   // Behind the attention of a model like DeepSeek-V3 these are gigabytes: moved, not copied.
-  return { result, transfer: buffersOf([result.gram, absolute, result.cross, result.owed, sampled]) };
+  return { result, transfer: buffersOf([result.gram, absolute, result.cross, result.owed, sample]) };
 }
 
 function partOf(width: number, columns: Columns): Columns | 'all' {

@@ -23,11 +23,14 @@ export function routedRows(
 ): RoutedRows {
   const own = new Int32Array(slots).subarray(offsets[expert], offsets[expert + 1]);
   const weights = new Float32Array(routing.weights);
-  return rowsOfTokens(
-    input,
-    own.map((slot) => Math.floor(slot / topK)),
-    Float32Array.from(own, (slot) => weights[slot]!),
-  );
+  const tokens = new Int32Array(own.length);
+  const factors = new Float32Array(own.length);
+  for (let i = 0; i < own.length; i++) {
+    const slot = own[i]!;
+    tokens[i] = Math.floor(slot / topK);
+    factors[i] = weights[slot]!;
+  }
+  return rowsOfTokens(input, tokens, factors);
 }
 
 /** Adds an expert's outputs to its tokens' rows of an accumulator. */

@@ -2,6 +2,7 @@ import type { Columns } from '../graph/moments.js';
 import type { RowStoreDescriptor } from '../runtime/row-store.js';
 import { release } from '../runtime/workers.js';
 import type { DriftJobs } from './drift-jobs.js';
+import { momentStride } from './gram-stride.js';
 import { spans } from './layer-pass.js';
 import type { QuantizeContext } from './quantize-context.js';
 import type { Mean } from './search-edge.js';
@@ -25,8 +26,8 @@ export async function momentsOf(context: QuantizeContext, of: MomentsOf): Promis
   const sums = await sumMoments(context, of);
   return {
     mean: meanOfSums(context, sums),
-    cross: mergedMean(context, sums, ({ cross }) => cross!),
-    owed: of.streams === null ? null : mergedMean(context, sums, ({ owed }) => owed!),
+    cross: mergedMean(sums, ({ cross }) => cross!),
+    owed: of.streams === null ? null : mergedMean(sums, ({ owed }) => owed!),
   };
 }
 
@@ -45,6 +46,8 @@ type Part = DriftJobs['moments']['result'];
 interface DealtSums {
   readonly by: 'tokens' | 'channels';
   readonly parts: readonly Part[];
+  /** Tokens that were summed over. */
+  readonly rows: number;
 }
 
 const LARGE_SUM_BYTES = 64 * 2 ** 20;
@@ -64,6 +67,7 @@ async function sumMoments(
 ): Promise<DealtSums> {
   const by = dealtByChannels(followed.width) ? 'channels' : 'tokens';
   const shares = spans(by === 'tokens' ? followed.rows : followed.width, lanes.count);
+  const stride = momentStride(followed.rows, followed.width);
   const ofStreams = streams === null ? [] : spans(streams.own.width, lanes.count);
   const parts = await Promise.all(
     shares.map((share, lane) => {
@@ -72,6 +76,7 @@ async function sumMoments(
       return lanes.call(lane, 'moments', {
         from,
         to,
+        stride,
         features: channels(followed.width, share),
         own,
         followed,
@@ -81,28 +86,23 @@ async function sumMoments(
       });
     }),
   );
-  return { by, parts };
+  return { by, parts, rows: Math.ceil(followed.rows / stride) };
 }
 
 function meanOfSums(context: QuantizeContext, sums: DealtSums): Mean {
   return {
-    gram: mergedMean(context, sums, ({ gram }) => gram),
-    absolute: mergedMean(context, sums, ({ absolute }) => absolute),
+    gram: mergedMean(sums, ({ gram }) => gram),
+    absolute: mergedMean(sums, ({ absolute }) => absolute),
     sample: joined(sums.parts.map(({ sample }) => sample)),
     sampledTokens: context.sample.tokens,
   };
 }
 
 /** The parts as one mean; their memory is given back as they are taken over. */
-function mergedMean(
-  { state }: QuantizeContext,
-  { by, parts }: DealtSums,
-  pick: (part: Part) => Float32Array,
-): Float32Array {
+function mergedMean({ by, parts, rows }: DealtSums, pick: (part: Part) => Float32Array): Float32Array {
   const picked = parts.map(pick);
   const sum = by === 'tokens' ? addedUp(picked) : joined(picked);
-  const { tokens } = state.layout;
-  for (let i = 0; i < sum.length; i++) sum[i]! /= tokens;
+  for (let i = 0; i < sum.length; i++) sum[i]! /= rows;
   return sum;
 }
 

@@ -4,7 +4,7 @@ import { layerLinears, linearsByTap, mixerReaders } from '../model/linears.js';
 import type { LayerPlan, Linear, MixerPlan, MoePlan, Tap } from '../model/plan.js';
 import type { QuantizeSettings } from './quantize-settings.js';
 import { DOWN_SEARCH_ROWS, GRAM_SEARCH_WIDTH, SKETCH_ROWS } from './search-limits.js';
-import { gramStride } from './gram-stride.js';
+import { gramStride, momentStride } from './gram-stride.js';
 import { FORCED_SAMPLE } from './forced-sample.js';
 import { wantedTaps } from './wanted-taps.js';
 
@@ -114,11 +114,14 @@ function mixerDriftWork({ mixer }: LayerPlan, tokens: number): number {
   const { output } = mixer;
   const readers = mixerReaders(mixer);
   const width = readers[0]!.inFeatures;
-  const moments = tokens * (3 * square(width) + 3 * square(output.inFeatures) + 2 * size(output));
+  const inner = output.inFeatures;
+  const [before, behind] = [width, inner].map((features) => tokens / momentStride(tokens, features)) as [
+    number,
+    number,
+  ];
+  const moments = before * 3 * square(width) + behind * (3 * square(inner) + 2 * size(output));
   const inward = regressionWork(width, width) + 2 * width * sum(readers, size);
-  return (
-    moments + inward + regressionWork(output.inFeatures, output.outFeatures) + 2 * output.inFeatures * size(output)
-  );
+  return moments + inward + regressionWork(inner, output.outFeatures) + 2 * inner * size(output);
 }
 
 /** The follower's experts, moments of both streams at their inputs, the regression, and gate's and up's targets. */
@@ -127,7 +130,8 @@ function expertDriftWork({ experts, topK }: MoePlan, tokens: number): number {
   const forward = 2 * tokens * topK * (size(gate) + size(up) + size(down));
   const width = gate.inFeatures;
   const targets = experts.length * 2 * width * (size(gate) + size(up));
-  return forward + 3 * tokens * square(width) + regressionWork(width, width) + targets;
+  const moments = (tokens / momentStride(tokens, width)) * 3 * square(width);
+  return forward + moments + regressionWork(width, width) + targets;
 }
 
 /** A factorization and two triangular solves for some rows. */

@@ -16,7 +16,7 @@ export interface MomentsShape {
 
 /**
  * Second moments of rows `followed` x̂ [rows, features], normed first where a norm is given, for some channels b of the
- * first factor: `gram` += x̂[b]ᵀx̂, `abs` = Σ|x̂[b]| and `rows`, x̂ itself. Of two streams, also with the other's rows `own` x:
+ * first factor: `gram` += x̂[b]ᵀx̂ and `abs` = Σ|x̂[b]|. Of two streams, also with the other's rows `own` x:
  * `cross` += (x − x̂)[b]ᵀx̂. Of the residual streams `hidden` h and `followed_hidden` ĥ [rows, hidden], too: `owed` +=
  * (h − ĥ)[b]ᵀx̂. Each is added to the graph input of its name and `.sum`.
  */
@@ -42,6 +42,13 @@ export function momentsGraph(plan: NormPlan | null, { features, own, streams }: 
     );
     correlate('owed', graph.node('Sub', [hidden!, followedHidden!]));
   }
-  graph.output('rows', followed);
+  return context;
+}
+
+/** `rows`: x [rows, features] behind a norm. */
+export function normGraph(plan: NormPlan): BlockContext {
+  const context = createBlockContext(new Set());
+  const { graph } = context;
+  graph.output('rows', norm(context, 'norm', plan, graph.input('x', 2)));
   return context;
 }

@@ -116,8 +116,10 @@ async function sumsOf(
   [from, to]: Columns,
   features: Columns,
   channels: Columns,
+  stride = 1,
 ): Promise<DriftJobs['moments']['result']> {
   const job = {
+    stride,
     from,
     to,
     features,
