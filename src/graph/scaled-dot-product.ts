@@ -145,13 +145,28 @@ function attendInParts(context: BlockContext, plan: DotProduct, operands: Operan
 }
 
 function attend({ graph }: BlockContext, plan: DotProduct, { query, key, value, mask, sinks }: Operands): Value {
-  let scores = graph.node('FusedMatMul', [query, key], { transB: 1, alpha: { float: plan.scale } });
+  const { heads, keyValueHeads, keyDim, valueDim } = plan;
+  // Heads of one group read the same keys and values, so their queries are the rows of one product.
+  const joins = heads > keyValueHeads;
+  const joined = (x: Value, width: number): Value => (joins ? reshape(graph, x, [0, 0, -1, width]) : x);
+  const apart = (x: Value): Value => {
+    if (!joins) return x;
+    const outer = graph.node('Shape', [query], { start: 0, end: LENGTH_AXIS + 1 });
+    return graph.node('Reshape', [x, graph.node('Concat', [outer, graph.integers([-1])], { axis: 0 })]);
+  };
+  const flat = graph.node('FusedMatMul', [joined(query, keyDim), joined(key, keyDim)], {
+    transB: 1,
+    alpha: { float: plan.scale },
+  });
+  let scores = apart(flat);
   if (plan.softcap !== null) {
     const cap = graph.floats([plan.softcap], []);
     scores = graph.node('Mul', [graph.node('Tanh', [graph.node('Div', [scores, cap])]), cap]);
   }
   scores = graph.node('Add', [scores, mask]);
-  const mixed = graph.node('MatMul', [graph.node('Softmax', [scores], { axis: -1 }), value]);
+  const softmax = graph.node('Softmax', [scores], { axis: -1 });
+  const shares = joins ? graph.node('Reshape', [softmax, graph.node('Shape', [flat])]) : softmax;
+  const mixed = apart(graph.node('MatMul', [shares, joined(value, valueDim)]));
   if (sinks === null) return mixed;
   // e^sink in the denominator scales every probability of a row by Σe^s / (Σe^s + e^sink) = σ(log Σe^s − sink).
   const logSum = graph.node('ReduceLogSumExp', [scores, graph.integers([-1])], { keepdims: 1 });

@@ -82,6 +82,14 @@ function routeToken(
 ): void {
   switch (rule.kind) {
     case 'softmax':
+      if (rule.groups === null && rule.normalize) {
+        // Renormalized, the weights of the chosen are their own softmax: most exponentials need not be taken.
+        pick(scores, picked);
+        gather(scores, picked, weights);
+        softmax(weights);
+        multiply(weights, rule.scale);
+        return;
+      }
       softmax(scores);
       if (rule.groups === null) {
         pick(scores, picked);
