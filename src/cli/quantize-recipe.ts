@@ -97,7 +97,6 @@ async function buildAndQuantize(
   const balanced = await balanceWithProgress(drawn, recipe, model, options, progress);
   const { mix } = balanced;
   const mixFolder = mixFolderOf(recipe);
-  await writeMix(mixFolder, mix, tokenizer);
   const job: QuantizeJob = {
     model,
     sequences: mix.sequences,
@@ -113,7 +112,7 @@ async function buildAndQuantize(
     signal: interruption.signal,
   };
   interruption.advice = `Go on with: evenkeel quantize ${recipe.file} --resume`;
-  const outcome = await quantizeWithProgress(job, progress);
+  const outcome = await quantizeWithProgress(job, progress, () => writeMix(mixFolder, mix, tokenizer));
   interruption.advice = null;
   const quantization = quantizationResult(outcome, recipe.quantize, settings.format);
   // Beside the weights, whatever becomes of the measurements that follow.
@@ -216,8 +215,14 @@ function reportData(
   };
 }
 
-async function quantizeWithProgress(job: QuantizeJob, progress: Progress): Promise<QuantizeOutcome> {
+/** @param beside what this thread does once the lanes have work */
+async function quantizeWithProgress(
+  job: QuantizeJob,
+  progress: Progress,
+  beside: () => Promise<void>,
+): Promise<QuantizeOutcome> {
   const run = runQuantization(job);
+  let isBusy = false;
   for (;;) {
     const next = await run.next();
     if (next.done === true) return next.value;
@@ -225,6 +230,10 @@ async function quantizeWithProgress(job: QuantizeJob, progress: Progress): Promi
     if (event.kind === 'planned') {
       progress.stage('quantize', event.plan.layers.length, 'layers');
       if (event.resumedLayers > 0) progress.note(`${event.resumedLayers} layers were finished by the earlier run`);
+    }
+    if (event.kind === 'layer-started' && !isBusy) {
+      isBusy = true;
+      await beside();
     }
     if (event.kind === 'layer-finished') progress.update(event.layer + 1, lossOf(event.report));
   }

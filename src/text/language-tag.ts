@@ -49,16 +49,22 @@ const SEVERAL_SCRIPTS = new Set([
 
 const englishNames = new Intl.DisplayNames(['en'], { type: 'language', fallback: 'none' });
 
-/** English names that data sets write instead of a tag, in lower case. */
-const codesByName: ReadonlyMap<string, string> = new Map(
-  (
-    'af am ar as az be bg bn bo bs ca ceb cs cy da de el en eo es et eu fa fi fr ga gd gl gu ha he hi hr ht hu hy id ig is it ' +
-    'ja jv ka kk km kn ko ku ky la lb lo lt lv mg mi mk ml mn mr ms mt my nb ne nl nn no ny or pa pl ps pt ro ru rw sd si ' +
-    'sk sl sm sn so sq sr st su sv sw ta te tg th tk tl tr tt ug uk ur uz vi xh yi yo yue zh zu'
-  )
-    .split(' ')
-    .map((code) => [(englishNames.of(code) ?? code).toLowerCase(), code]),
-);
+/** No English name of a language is as short as a tag of two letters. */
+const TAG_LENGTH = 2;
+
+let namedCodes: ReadonlyMap<string, string> | null = null;
+
+/** English names that data sets write instead of a tag, in lower case. Made when first asked: it takes ten milliseconds. */
+function codesByName(): ReadonlyMap<string, string> {
+  return (namedCodes ??= new Map(
+    NAMED_CODES.split(' ').map((code) => [(englishNames.of(code) ?? code).toLowerCase(), code]),
+  ));
+}
+
+const NAMED_CODES =
+  'af am ar as az be bg bn bo bs ca ceb cs cy da de el en eo es et eu fa fi fr ga gd gl gu ha he hi hr ht hu hy id ig is it ' +
+  'ja jv ka kk km kn ko ku ky la lb lo lt lv mg mi mk ml mn mr ms mt my nb ne nl nn no ny or pa pl ps pt ro ru rw sd si ' +
+  'sk sl sm sn so sq sr st su sv sw ta te tg th tk tl tr tt ug uk ur uz vi xh yi yo yue zh zu';
 
 /**
  * One spelling per language: the shortest BCP 47 tag, with a script only where the language has several and one is said.
@@ -79,7 +85,7 @@ const MOST_REMEMBERED = 10_000;
 
 function canonicalize(tag: string): string {
   const trimmed = tag.trim().replaceAll('_', '-');
-  const named = codesByName.get(trimmed.toLowerCase());
+  const named = trimmed.length <= TAG_LENGTH ? undefined : codesByName().get(trimmed.toLowerCase());
   if (named !== undefined) return named;
   let locale: Intl.Locale;
   try {
