@@ -5,7 +5,7 @@
  *
  * A dynamic import of a CommonJS package has no named exports in here: import such packages statically.
  */
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 
@@ -36,6 +36,8 @@ const { metafile } = await build({
   metafile: true,
   logLevel: 'warning',
 });
+// What npm does on installing it.
+chmodSync(join(FOLDER, 'main.js'), 0o755);
 writeFileSync(join(FOLDER, 'LICENSES.txt'), licences(Object.keys(metafile.inputs)));
 
 /** Of the packages that parts of the bundle are from. */

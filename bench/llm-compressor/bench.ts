@@ -73,13 +73,8 @@ for (let round = 0; round < Number(values.repeat); round++) {
       const output = join(work, `evenkeel-${rounding}-${scheme}`);
       const settings = [`quantize.scheme=${scheme}`, `quantize.rounding=${rounding}`, `output=${output}`];
       const set = settings.flatMap((setting) => ['--set', setting]);
-      measure(`evenkeel ${rounding} ${scheme}`, output, [
-        process.execPath,
-        'dist/cli/main.js',
-        'quantize',
-        recipe,
-        ...set,
-      ]);
+      // Started as npx starts it, with what its first line says to Node.
+      measure(`evenkeel ${rounding} ${scheme}`, output, ['dist/cli/main.js', 'quantize', recipe, ...set]);
     }
   }
 }

@@ -52,8 +52,8 @@ export interface LaneMoment {
 const STOP_PATIENCE_MILLISECONDS = 120_000;
 /** Memory that a lane may use beside onnxruntime's and its typed arrays: JavaScript objects only. */
 const LANE_HEAP_MEGABYTES = 1024;
-/** Lanes make objects that die at once (views of rows, tensors): a larger nursery only takes longer to come round. */
-const LANE_NURSERY_MEGABYTES = 3;
+/** Lanes make objects that die at once (views of rows, tensors): each collection of a small nursery finds some alive. */
+const LANE_NURSERY_MEGABYTES = 32;
 
 export function startLanes<Jobs extends JobTable<Jobs>>(entry: URL, count: number): Lanes<Jobs> {
   interface Pending {
