@@ -13,11 +13,16 @@ export interface Outcome {
 /** Runs the compiled command line as a process of its own. */
 export function evenkeel(
   args: readonly string[],
-  options: { cwd?: string; onStderr?: (chunk: string, kill: (signal: NodeJS.Signals) => void) => void } = {},
+  options: {
+    cwd?: string;
+    env?: NodeJS.ProcessEnv;
+    onStderr?: (chunk: string, kill: (signal: NodeJS.Signals) => void) => void;
+  } = {},
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [`${ROOT}dist/cli/main.js`, ...args], {
       cwd: options.cwd ?? ROOT,
+      env: options.env ?? process.env,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let [stdout, stderr] = ['', ''];

@@ -5,7 +5,7 @@ import { scaleLosses } from '../../src/awq/scale-search.js';
 import { DEFAULT_ROUNDING, DEFAULT_SEARCH } from '../../src/awq/settings.js';
 import { addWeightMagnitude, createWeightMagnitude, meanWeightMagnitude } from '../../src/awq/statistics.js';
 import { openCheckpoint } from '../../src/checkpoint/open.js';
-import { gramStride } from '../../src/engine/gram-stride.js';
+import { gramStride, momentStride } from '../../src/engine/gram-stride.js';
 import { planModel } from '../../src/model/registry.js';
 import type { Linear, Tap } from '../../src/model/plan.js';
 import { planBatches, type Batch } from '../../src/runtime/batches.js';
@@ -64,6 +64,19 @@ describe('gramStride()', () => {
         expect(Number.isInteger(Math.log2(stride))).toBe(true);
         if (stride > 1) expect(rows / stride).toBeGreaterThanOrEqual(Math.max(1024, 4 * features));
         expect(gramStride(DEFAULT_ROUNDING, rows, features)).toBe(1);
+      }),
+    );
+  });
+});
+
+describe('momentStride()', () => {
+  it('leaves 64 rows for each feature, and all where there are fewer', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 1e7 }), fc.integer({ min: 1, max: 16_384 }), (rows, features) => {
+        const stride = momentStride(rows, features);
+        expect(Number.isInteger(Math.log2(stride))).toBe(true);
+        if (stride > 1) expect(rows / stride).toBeGreaterThanOrEqual(64 * features);
+        else expect(rows).toBeLessThan(2 * 64 * features);
       }),
     );
   });
