@@ -1,5 +1,5 @@
 #!/usr/bin/env -S node --single-threaded-gc
-// Every core has a lane, so V8's helpers at collecting garbage only take from them: a run is a twentieth shorter without.
+// Every core has a lane, so V8's helpers at collecting garbage only take from them.
 import { createProgram } from './program.js';
 import { exitWith, interruption } from './exit.js';
 

@@ -223,19 +223,24 @@ async function quantizeWithProgress(
 ): Promise<QuantizeOutcome> {
   const run = runQuantization(job);
   let isBusy = false;
-  for (;;) {
-    const next = await run.next();
-    if (next.done === true) return next.value;
-    const event = next.value;
-    if (event.kind === 'planned') {
-      progress.stage('quantize', event.plan.layers.length, 'layers');
-      if (event.resumedLayers > 0) progress.note(`${event.resumedLayers} layers were finished by the earlier run`);
+  try {
+    for (;;) {
+      const next = await run.next();
+      if (next.done === true) return next.value;
+      const event = next.value;
+      if (event.kind === 'planned') {
+        progress.stage('quantize', event.plan.layers.length, 'layers');
+        if (event.resumedLayers > 0) progress.note(`${event.resumedLayers} layers were finished by the earlier run`);
+      }
+      if (event.kind === 'layer-started' && !isBusy) {
+        isBusy = true;
+        await beside();
+      }
+      if (event.kind === 'layer-finished') progress.update(event.layer + 1, lossOf(event.report));
     }
-    if (event.kind === 'layer-started' && !isBusy) {
-      isBusy = true;
-      await beside();
-    }
-    if (event.kind === 'layer-finished') progress.update(event.layer + 1, lossOf(event.report));
+  } finally {
+    // When the other work fails: the run lets go of its folder, its files and the lanes.
+    await run.return(undefined as never);
   }
 }
 

@@ -3,7 +3,7 @@ import type { RoundingSettings } from '../awq/settings.js';
 /** Rows that a Gram is taken from at the least, in all and per feature, where it only helps to choose. */
 const LEAST_ROWS = 1024;
 const CHOOSING_ROWS_PER_FEATURE = 4;
-/** Rows per feature behind which more of them change nothing that held-out text could tell; see docs/results.md. */
+/** Rows per feature behind which more of them change nothing that held-out text could tell; see docs/decisions.md. */
 const SOLVING_ROWS_PER_FEATURE = 64;
 
 /**

@@ -169,3 +169,15 @@ describe('evenkeel audit', () => {
     expect(JSON.parse(readFileSync(join(out, 'coverage.json'), 'utf8'))).toEqual(coverage);
   });
 });
+
+// The mix is written while the lanes work on the first layer: when that fails, the run beside it must end, too.
+it('evenkeel quantize lets go of its folder when the mix cannot be written', async () => {
+  const file = recipe('unwritable');
+  writeFileSync(join(folder, 'unwritable-mix'), 'in the way');
+  const { code, stderr } = await evenkeel(['--quiet', 'quantize', file]);
+  expect(stderr).toContain('unwritable-mix');
+  expect(code).toBe(2);
+  const left = readdirSync(join(folder, 'unwritable'));
+  expect(left).not.toContain('.evenkeel-lock');
+  expect(left).not.toContain('config.json');
+});
