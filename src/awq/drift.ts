@@ -87,21 +87,16 @@ export async function divideByGram(factor: GramFactor, x: Float32Array): Promise
   const rows = x.length / n;
   // Transposed and in the factor's order: [in, rows].
   const work = new Float32Array(x.length);
-  for (let position = 0; position < n; position++) {
-    const channel = order[position]!;
-    for (let row = 0; row < rows; row++) work[position * rows + row] = x[row * n + channel]!;
-  }
+  transposeOrdered(x, order, work);
   for (const { start, size, below, inverse, micros } of panels) {
     const part = work.subarray(start * rows, (start + size) * rows);
     const solved = await gemm(inverse, part, { m: size, n: rows, k: size });
     const behind = work.subarray((start + size) * rows);
     const shape = { m: n - start - size, n: rows, k: size };
     await gemm(below, solved, shape, { alpha: -1, addend: behind, out: behind });
-    for (const { start: first, size: width, pivots } of micros) {
-      for (let i = 0; i < width; i++) {
-        const at = (first + i) * rows;
-        for (let row = 0; row < rows; row++) part[at + row] = solved[at + row]! / pivots[i]!;
-      }
+    for (const micro of micros) {
+      const [from, to] = [micro.start * rows, (micro.start + micro.size) * rows];
+      divideRows(solved.subarray(from, to), micro.pivots, part.subarray(from, to));
     }
   }
   for (const { start, size, below, inverse } of panels.toReversed()) {
@@ -111,10 +106,35 @@ export async function divideByGram(factor: GramFactor, x: Float32Array): Promise
     await gemm(below, behind, shape, { transA: true, alpha: -1, addend: part, out: part });
     part.set(await gemm(inverse, part, { m: size, n: rows, k: size }, { transA: true }));
   }
-  const result = new Float32Array(x.length);
-  for (let position = 0; position < n; position++) {
+  return transposeBack(work, order, new Float32Array(x.length));
+}
+
+// Loops in functions of their own: V8 compiles a function with everything that it calls once one of its loops is hot.
+
+/** Columns of x [rows, in], in an order, as rows of `target` [in, rows]. */
+function transposeOrdered(x: Float32Array, order: Int32Array, target: Float32Array): void {
+  const rows = x.length / order.length;
+  for (let position = 0; position < order.length; position++) {
     const channel = order[position]!;
-    for (let row = 0; row < rows; row++) result[row * n + channel] = work[position * rows + row]!;
+    for (let row = 0; row < rows; row++) target[position * rows + row] = x[row * order.length + channel]!;
   }
-  return result;
+}
+
+/** The inverse of `transposeOrdered`. */
+function transposeBack(ordered: Float32Array, order: Int32Array, target: Float32Array): Float32Array {
+  const rows = ordered.length / order.length;
+  for (let position = 0; position < order.length; position++) {
+    const channel = order[position]!;
+    for (let row = 0; row < rows; row++) target[row * order.length + channel] = ordered[position * rows + row]!;
+  }
+  return target;
+}
+
+/** Each row of `values` divided by its pivot. */
+function divideRows(values: Float32Array, pivots: Float32Array, target: Float32Array): void {
+  const width = values.length / pivots.length;
+  for (let row = 0, at = 0; row < pivots.length; row++) {
+    const pivot = pivots[row]!;
+    for (const end = at + width; at < end; at++) target[at] = values[at]! / pivot;
+  }
 }

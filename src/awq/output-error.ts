@@ -31,23 +31,35 @@ export async function addOutputErrors(
   const count = groupOf.length;
   if (count === 0) return;
   const delta = dequantize(quantized, scratch);
+  subtractOriginal(delta, weight, outFeatures, inFeatures, inputScales, outputScales);
+  const shape = { m: count, n: outFeatures, k: inFeatures };
+  addSquares(await gemm(rows, weight, shape, { transB: true }), outFeatures, groupOf, signal);
+  addSquares(await gemm(rows, delta, shape, { transB: true }), outFeatures, groupOf, error);
+}
+
+/** W' − W in place of Q. */
+function subtractOriginal(
+  values: Float32Array,
+  weight: Float32Array,
+  outFeatures: number,
+  inFeatures: number,
+  inputScales: Float32Array | null,
+  outputScales: Float32Array | null,
+): void {
   for (let o = 0, at = 0; o < outFeatures; o++) {
     const back = outputScales === null ? 1 : outputScales[o]!;
     for (let i = 0; i < inFeatures; i++, at++) {
-      delta[at] = (delta[at]! * back) / (inputScales === null ? 1 : inputScales[i]!) - weight[at]!;
+      values[at] = (values[at]! * back) / (inputScales === null ? 1 : inputScales[i]!) - weight[at]!;
     }
   }
-  const shape = { m: count, n: outFeatures, k: inFeatures };
-  for (const [matrix, into] of [
-    [weight, signal],
-    [delta, error],
-  ] as const) {
-    const out = await gemm(rows, matrix, shape, { transB: true });
-    for (let row = 0, at = 0; row < count; row++) {
-      let sum = 0;
-      for (let o = 0; o < outFeatures; o++, at++) sum += out[at]! * out[at]!;
-      into[groupOf[row]!]! += sum;
-    }
+}
+
+/** Adds each row's squared norm to its group. */
+function addSquares(rows: Float32Array, width: number, groupOf: Uint16Array, groups: Float64Array): void {
+  for (let row = 0, at = 0; row < groupOf.length; row++) {
+    let sum = 0;
+    for (let i = 0; i < width; i++, at++) sum += rows[at]! * rows[at]!;
+    groups[groupOf[row]!]! += sum;
   }
 }
 

@@ -53,7 +53,7 @@ export function createWorkingLinear(
     scales: kernel.floats(groups * lanes),
     zeros: kernel.floats(groups * lanes),
   };
-  transposeRows(weight, inFeatures, { ...rows, step: 1 }, linear.weight, lanes);
+  transposeRows(weight, inFeatures, { from: rows.from, count: rows.count, step: 1 }, linear.weight, lanes);
   return linear;
 }
 

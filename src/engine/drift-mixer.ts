@@ -60,7 +60,7 @@ export async function quantizeDriftingMixer(
   means.set('mixer-output', behind.mean);
   // Behind a norm of its own, what the mixer puts out is not what the stream gets.
   const owed = layer.mixerOutputNorm === null ? behind.owed : null;
-  if (owed !== null) for (let i = 0; i < owed.length; i++) owed[i]! /= layer.residualScale;
+  if (owed !== null && layer.residualScale !== 1) divide(owed, layer.residualScale);
   const outward = await quantizeShared(context, layer, means, smoothing, {
     taps: new Set<Tap>(['mixer-output']),
     effective: true,
@@ -75,6 +75,10 @@ export async function quantizeDriftingMixer(
     energy: addEnergy(inward.energy, outward.energy),
     overrides: [...overrides, ...outward.linears.flatMap(({ effective }) => (effective === null ? [] : [effective]))],
   };
+}
+
+function divide(values: Float32Array, divisor: number): void {
+  for (let i = 0; i < values.length; i++) values[i]! /= divisor;
 }
 
 interface MixerInput {

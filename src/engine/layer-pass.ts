@@ -106,23 +106,11 @@ export function assignExperts(plan: ModelPlan, state: PassState, layer: number):
   const { feedForward } = plan.layers[layer]!;
   if (feedForward.kind !== 'moe' || state.routing === null) return null;
   const { topK, experts } = feedForward;
-  const { tokens, offsets: sequenceOffsets } = state.layout;
+  const { tokens, sequenceOf, positionOf } = state.layout;
   const chosen = new Int32Array(state.routing.chosen, 0, tokens * topK);
-  const offsets = new Int32Array(experts.length + 1);
-  for (const expert of chosen) offsets[expert + 1]! += 1;
-  for (let e = 0; e < experts.length; e++) offsets[e + 1]! += offsets[e]!;
+  const offsets = offsetsOf(chosen, experts.length);
   const slots = new SharedArrayBuffer(Math.max(4, chosen.length * 4));
-  const all = new Int32Array(slots);
-  const next = offsets.slice();
-  chosen.forEach((expert, slot) => (all[next[expert]!++] = slot));
-  const sequenceOf = new Int32Array(tokens);
-  const positionOf = new Int32Array(tokens);
-  for (let s = 0; s + 1 < sequenceOffsets.length; s++) {
-    for (let row = sequenceOffsets[s]!; row < sequenceOffsets[s + 1]!; row++) {
-      sequenceOf[row] = s;
-      positionOf[row] = row - sequenceOffsets[s]!;
-    }
-  }
+  placeSlots(chosen, offsets.slice(), new Int32Array(slots));
   return {
     moe: feedForward,
     assignments: { offsets, slots },
@@ -136,6 +124,18 @@ export function assignExperts(plan: ModelPlan, state: PassState, layer: number):
       weights: new Float32Array(state.routing.weights, 0, tokens * topK),
     },
   };
+}
+
+/** Where each expert's slots begin, and where the last one's end. */
+function offsetsOf(chosen: Int32Array, experts: number): Int32Array {
+  const offsets = new Int32Array(experts + 1);
+  for (let slot = 0; slot < chosen.length; slot++) offsets[chosen[slot]! + 1]! += 1;
+  for (let e = 0; e < experts; e++) offsets[e + 1]! += offsets[e]!;
+  return offsets;
+}
+
+function placeSlots(chosen: Int32Array, next: Int32Array, slots: Int32Array): void {
+  for (let slot = 0; slot < chosen.length; slot++) slots[next[chosen[slot]!]!++] = slot;
 }
 
 /** Deals experts to lanes by falling token count, each to the lane with the least so far: even, and always the same. */

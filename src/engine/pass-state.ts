@@ -9,6 +9,9 @@ export interface TokenLayout {
   readonly tokens: number;
   /** Int32 token ids, shared with the lanes. */
   readonly ids: SharedArrayBuffer;
+  /** The sequence of each token, and its position there. */
+  readonly sequenceOf: Int32Array;
+  readonly positionOf: Int32Array;
 }
 
 export function layOut(sequences: readonly { readonly inputIds: Int32Array }[]): TokenLayout {
@@ -18,7 +21,20 @@ export function layOut(sequences: readonly { readonly inputIds: Int32Array }[]):
   const ids = new SharedArrayBuffer(Math.max(4, tokens * 4));
   const all = new Int32Array(ids);
   sequences.forEach(({ inputIds }, i) => all.set(inputIds, offsets[i]));
-  return { offsets, tokens, ids };
+  return { offsets, tokens, ids, ...placesOf(offsets, tokens) };
+}
+
+function placesOf(offsets: Int32Array, tokens: number): Pick<TokenLayout, 'sequenceOf' | 'positionOf'> {
+  const sequenceOf = new Int32Array(tokens);
+  const positionOf = new Int32Array(tokens);
+  for (let s = 0; s + 1 < offsets.length; s++) {
+    const first = offsets[s]!;
+    for (let row = first; row < offsets[s + 1]!; row++) {
+      sequenceOf[row] = s;
+      positionOf[row] = row - first;
+    }
+  }
+  return { sequenceOf, positionOf };
 }
 
 /** The buffers of a pass over one set of sequences. */

@@ -25,12 +25,22 @@ export function routedRows(
   const weights = new Float32Array(routing.weights);
   const tokens = new Int32Array(own.length);
   const factors = new Float32Array(own.length);
-  for (let i = 0; i < own.length; i++) {
-    const slot = own[i]!;
+  readSlots(own, topK, weights, tokens, factors);
+  return rowsOfTokens(input, tokens, factors);
+}
+
+function readSlots(
+  slots: Int32Array,
+  topK: number,
+  weights: Float32Array,
+  tokens: Int32Array,
+  factors: Float32Array,
+): void {
+  for (let i = 0; i < slots.length; i++) {
+    const slot = slots[i]!;
     tokens[i] = Math.floor(slot / topK);
     factors[i] = weights[slot]!;
   }
-  return rowsOfTokens(input, tokens, factors);
 }
 
 /** Adds an expert's outputs to its tokens' rows of an accumulator. */

@@ -41,7 +41,7 @@ export interface Routing {
 }
 
 /**
- * Apply a router rule to logits [tokens × experts]. Ties go to the lower expert index.
+ * Apply a router rule to logits [tokens × experts]. Ties go to the lower expert index. Returns `into`.
  *
  * Sources: transformers' modeling files of the families named at RouterRule; group limits from DeepSeek-V3
  * (arXiv 2412.19437 §2.1.2), sparsemixer from Phi-3.5-MoE's modeling file.
@@ -52,10 +52,10 @@ export function route(
   experts: number,
   topK: number,
   correctionBias: Float32Array | null,
+  into: Routing = emptyRouting((logits.length / experts) * topK),
 ): Routing {
+  const { chosen, weights } = into;
   const tokens = logits.length / experts;
-  const chosen = new Int32Array(tokens * topK);
-  const weights = new Float32Array(tokens * topK);
   const row = new Float32Array(experts);
   const choice = new Float32Array(experts);
   const picked = new Int32Array(topK);
@@ -64,12 +64,16 @@ export function route(
   for (let token = 0; token < tokens; token++) {
     for (let e = 0, from = token * experts; e < experts; e++) row[e] = logits[from + e]!;
     routeToken(rule, row, choice, correctionBias, picked, out);
-    for (let k = 0, into = token * topK; k < topK; k++) {
-      chosen[into + k] = picked[k]!;
-      weights[into + k] = out[k]!;
+    for (let k = 0, at = token * topK; k < topK; k++) {
+      chosen[at + k] = picked[k]!;
+      weights[at + k] = out[k]!;
     }
   }
-  return { chosen, weights };
+  return into;
+}
+
+function emptyRouting(slots: number): Routing {
+  return { chosen: new Int32Array(slots), weights: new Float32Array(slots) };
 }
 
 function routeToken(

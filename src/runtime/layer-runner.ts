@@ -144,9 +144,11 @@ export function loadLayer(
         const count = moe.experts.length;
         const first = i * length * count;
         const logits = routed.logits.data.subarray(first, first + own * count);
-        const routing = route(moe.rule, logits, count, moe.topK, correction);
-        experts.chosen.set(routing.chosen, row * moe.topK);
-        experts.weights.set(routing.weights, row * moe.topK);
+        const [from, to] = [row * moe.topK, (row + own) * moe.topK];
+        route(moe.rule, logits, count, moe.topK, correction, {
+          chosen: experts.chosen.subarray(from, to),
+          weights: experts.weights.subarray(from, to),
+        });
       });
     },
   };
