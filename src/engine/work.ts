@@ -1,3 +1,4 @@
+import { CLIPPING_RANGES } from '../awq/group-parameters.js';
 import type { Targets } from '../awq/targets.js';
 import { rowsPerLinear } from '../awq/scale-candidates.js';
 import { layerLinears, linearsByTap, mixerReaders } from '../model/linears.js';
@@ -29,8 +30,6 @@ export const WORK_PARTS = [
   'drift',
 ] as const;
 
-/** Ranges that clipping tries per group; see group-parameters.ts. */
-const CLIP_RANGES = { symmetric: 11, asymmetric: 15 };
 const CLIP_BLOCK = 128;
 
 export interface WorkInput {
@@ -76,7 +75,7 @@ export function layerWork(
       ? Math.max(1, settings.rounding.descentSweeps)
       : settings.rounding.descentSweeps
     : 0;
-  const clips = settings.rounding.clip ? CLIP_RANGES[settings.scheme.symmetric ? 'symmetric' : 'asymmetric'] : 0;
+  const clips = settings.rounding.clip ? CLIPPING_RANGES[settings.scheme.symmetric ? 'symmetric' : 'asymmetric'] : 0;
   const layerStride = gramStride(settings.rounding, tokens, Math.max(0, ...tapWidths));
   const expertStride = hasExperts
     ? gramStride(
@@ -143,7 +142,7 @@ function regressionWork(width: number, rows: number): number {
 export function roundingWork(rows: number, inFeatures: number, { rounding, scheme }: QuantizeSettings): number {
   const gptq = rounding.rounding === 'gptq';
   const sweeps = gptq ? Math.max(rounding.refit ? 1 : 0, rounding.descentSweeps) : 0;
-  const clips = rounding.clip ? CLIP_RANGES[scheme.symmetric ? 'symmetric' : 'asymmetric'] : 0;
+  const clips = rounding.clip ? CLIPPING_RANGES[scheme.symmetric ? 'symmetric' : 'asymmetric'] : 0;
   const block = 2 * CLIP_BLOCK;
   return rows * inFeatures * (clips * block + (gptq ? inFeatures : 0) + sweeps * (2 * inFeatures + block));
 }
