@@ -114,6 +114,8 @@ async function buildAndQuantize(
   interruption.advice = `Go on with: evenkeel quantize ${recipe.file} --resume`;
   const outcome = await quantizeWithProgress(job, progress, () => writeMix(mixFolder, mix, tokenizer));
   interruption.advice = null;
+  // The lanes end beside what follows, where nothing of it needs them.
+  if (recipe.evaluate === null) void options.threads.close();
   const quantization = quantizationResult(outcome, recipe.quantize, settings.format);
   // Beside the weights, whatever becomes of the measurements that follow.
   await writeReport(join(recipe.output, 'evenkeel.json'), `${JSON.stringify(quantization, null, 1)}\n`);

@@ -3,7 +3,7 @@ import type { Sequence } from '../mix/sequence.js';
 import { describeCoverage } from './describe.js';
 import type { Coverage, CoverageModel } from './coverage.js';
 import type { Floors } from './floors.js';
-import { bitWords, createLayerCounts, foldSamples, GATE_UNIT, type LayerCounts } from './layer-counts.js';
+import { bitWords, createLayerCounts, foldSamples, GATE_UNIT, type GroupCounts, type LayerCounts } from './layer-counts.js';
 import { groupMix } from './mix-groups.js';
 import type { RoutingBatch } from './routing.js';
 import { createSparseRouting } from './sparse-routing.js';
@@ -59,26 +59,8 @@ export function createCoverageCounter(options: CoverageCounterOptions): Coverage
 
   /** Adds the tokens [from, to) of a batch, all of one sequence. */
   const addRun = (counts: LayerCounts, batch: RoutingBatch, sequence: number, from: number, to: number): void => {
-    const { experts, topK, channels } = counts;
-    const { chosen, weights, positionOf } = batch;
-    const sequenceChannels = sequences[sequence]!.channels;
-    let touched = 0;
-    for (let t = from; t < to; t++) {
-      const channelRow = sequenceChannels[positionOf[t]!]! * experts;
-      for (let slot = t * topK; slot < (t + 1) * topK; slot++) {
-        const expert = chosen[slot]!;
-        if (!(expert >= 0 && expert < experts)) {
-          throw new Error(`count layer ${batch.layer}: expert ${expert} chosen of ${experts}`);
-        }
-        const units = Math.round(weights[slot]! / GATE_UNIT);
-        const before = run.routed[expert]!;
-        if (before === 0) run.touched[touched++] = expert;
-        run.routed[expert] = before + 1;
-        run.gateUnits[expert]! += units;
-        channels.routed[channelRow + expert]! += 1;
-        channels.gateUnits[channelRow + expert]! += units;
-      }
-    }
+    const { experts } = counts;
+    const touched = countTokens(batch, sequences[sequence]!.channels, run, counts.channels, from, to);
     const sample = samples.of[sequence]!;
     const [word, bit] = [sample >>> 5, 1 << (sample & 31)];
     const rows = groups.of.map((of) => of[sequence]! * experts);
@@ -115,7 +97,7 @@ export function createCoverageCounter(options: CoverageCounterOptions): Coverage
   return {
     add(batch) {
       const counts = countsOf(batch);
-      const { sequenceOf, positionOf } = batch;
+      const { sequenceOf } = batch;
       counts.tokens += sequenceOf.length;
       if (counts.tokens > tokens) {
         throw new Error(`count layer ${batch.layer}: ${counts.tokens} tokens seen of ${tokens}`);
@@ -124,11 +106,7 @@ export function createCoverageCounter(options: CoverageCounterOptions): Coverage
         const sequence = sequenceOf[from]!;
         const length = lengths[sequence];
         if (length === undefined) throw new Error(`count layer ${batch.layer}: there is no sequence ${sequence}`);
-        for (; to < sequenceOf.length && sequenceOf[to] === sequence; to++) {
-          const position = positionOf[to]!;
-          if (position >= 0 && position < length) continue;
-          throw new Error(`count layer ${batch.layer}: position ${position} in a sequence of ${length} tokens`);
-        }
+        to = endOfRun(batch, length, from);
         addRun(counts, batch, sequence, from, to);
       }
       if (counts.tokens === tokens) foldSamples(counts, groups.ofSample);
@@ -154,6 +132,48 @@ export function createCoverageCounter(options: CoverageCounterOptions): Coverage
       return sparse.finish(firstCell, cells);
     },
   };
+}
+
+/** Counts tokens [from, to) in a run and by channel; returns how many experts they reach. */
+function countTokens(
+  { layer, experts, topK, chosen, weights, positionOf }: RoutingBatch,
+  channelOf: Uint8Array,
+  { routed, gateUnits, touched }: Run,
+  channels: GroupCounts,
+  from: number,
+  to: number,
+): number {
+  const { routed: routedByChannel, gateUnits: unitsByChannel } = channels;
+  let reached = 0;
+  for (let t = from, slot = from * topK; t < to; t++) {
+    const channelRow = channelOf[positionOf[t]!]! * experts;
+    for (const end = slot + topK; slot < end; slot++) {
+      const expert = chosen[slot]!;
+      if (!(expert >= 0 && expert < experts)) {
+        throw new Error(`count layer ${layer}: expert ${expert} chosen of ${experts}`);
+      }
+      const units = Math.round(weights[slot]! / GATE_UNIT);
+      const before = routed[expert]!;
+      if (before === 0) touched[reached++] = expert;
+      routed[expert] = before + 1;
+      gateUnits[expert]! += units;
+      routedByChannel[channelRow + expert]! += 1;
+      unitsByChannel[channelRow + expert]! += units;
+    }
+  }
+  return reached;
+}
+
+/** The first token from `from` on that is of another sequence. */
+function endOfRun({ layer, sequenceOf, positionOf }: RoutingBatch, length: number, from: number): number {
+  const sequence = sequenceOf[from]!;
+  let to = from;
+  for (; to < sequenceOf.length && sequenceOf[to] === sequence; to++) {
+    const position = positionOf[to]!;
+    if (position >= 0 && position < length) continue;
+    throw new Error(`count layer ${layer}: position ${position} in a sequence of ${length} tokens`);
+  }
+  return to;
 }
 
 /** Scratch for one sequence's stretch of a batch. */

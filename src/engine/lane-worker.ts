@@ -56,13 +56,15 @@ const lane = (): QuantizeLane => current().lane();
 /** Sessions outlive the model: all that a graph knows of it are shapes. */
 const sessionsOf = new Map<string, SessionCache>();
 
+let hadModel = false;
+
 function open({ setup }: Jobs['open']['job']): Handled {
-  if (work !== null) {
-    work.close();
-    work = null;
-    collectGarbage();
-  }
-  work = setup === null ? null : takeUp(setup);
+  work?.close();
+  work = null;
+  if (setup === null) return { result: null };
+  if (hadModel) collectGarbage();
+  hadModel = true;
+  work = takeUp(setup);
   return { result: null };
 }
 

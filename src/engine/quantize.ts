@@ -65,6 +65,7 @@ export async function* quantizeModel(options: QuantizeOptions): AsyncGenerator<Q
   });
   const lanes = await startModelLanes(options.model, options, settings);
   let settling: SettlingLayer | null = null;
+  let rest: Promise<void> | null = null;
   try {
     const state = createPassState(plan, layOut(options.sequences), lanes.count, {
       spill: options.spill,
@@ -103,6 +104,8 @@ export async function* quantizeModel(options: QuantizeOptions): AsyncGenerator<Q
       // The lanes go on while the layer before reaches the disk and its routing is counted.
       const quantizing = interrupted ? null : runLayer(context, follower, layer);
       quantizing?.catch(() => undefined);
+      rest ??= copyRest(checkpoint, outputPlan, writer, settings.scaleDtype);
+      rest.catch(() => undefined);
       if (settling !== null) reports.push(yield* settling.finish());
       if (quantizing === null) throw new InterruptedError(`interrupted; ${layer} of ${layers} layers are finished`);
       yield { kind: 'layer-started', layer, layers };
@@ -110,12 +113,13 @@ export async function* quantizeModel(options: QuantizeOptions): AsyncGenerator<Q
     }
     if (settling !== null) reports.push(yield* settling.finish());
     settling = null;
-    await copyRest(checkpoint, outputPlan, writer, settings.scaleDtype);
+    await (rest ?? copyRest(checkpoint, outputPlan, writer, settings.scaleDtype));
     yield { kind: 'finished', reports };
     await writer.finish({ config, sideFilesFrom: options.model });
     await run.remove();
   } finally {
     await settling?.durable.catch(() => undefined);
+    await rest?.catch(() => undefined);
     await lanes.close();
     await writer.close().catch(() => undefined);
     checkpoint.close();
@@ -168,7 +172,7 @@ function copied({ chosen, weights }: RoutingBatch): Pick<RoutingBatch, 'chosen' 
   return { chosen: chosen.slice(), weights: weights.slice() };
 }
 
-/** Tensors that no layer brings: copied bit for bit, or decoded where the source's encoding ends with its old config. */
+/** Tensors that no layer brings, beside the lanes' work: copied bit for bit, or decoded where the source's encoding ends with its old config. */
 async function copyRest(
   checkpoint: Checkpoint,
   output: OutputPlan,
