@@ -13,6 +13,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 try {
   const program = await createProgram(process.argv.slice(2));
   await program.parseAsync(process.argv);
+  // Once all is written: left to itself, Node first gives hundreds of megabytes back one by one.
+  process.stdout.write('', () => process.exit());
 } catch (error) {
   exitWith(error);
 }
