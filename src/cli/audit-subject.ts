@@ -12,7 +12,7 @@ import { balanceWithProgress, buildWithProgress } from './commands/build.js';
 import { parseFloors, type AskedFloors } from './options.js';
 import { downloadProgress, type Progress } from './progress.js';
 import { readSequences } from './samples.js';
-import { z } from 'zod';
+import * as z from 'zod';
 
 export interface SubjectOptions {
   readonly model?: string;

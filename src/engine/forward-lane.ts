@@ -3,7 +3,7 @@ import { headGraph } from '../graph/head.js';
 import type { ModelPlan, MoePlan } from '../model/plan.js';
 import { loadExpert } from '../runtime/expert-runner.js';
 import { loadLayer } from '../runtime/layer-runner.js';
-import { openRowStore } from '../runtime/row-store.js';
+import { openRowStore, type RowStoreDescriptor } from '../runtime/row-store.js';
 import type { Scratch } from '../runtime/scratch.js';
 import type { SessionCache } from '../runtime/sessions.js';
 import { loadBindings, overriddenReader, readWeight, type WeightReader } from '../runtime/weights.js';
@@ -50,7 +50,18 @@ export function embed({ checkpoint, plan, scratch }: LaneModel, job: ForwardJobs
     for (const store of stores) store.write(key - id * places, rows, (id - first) * width, 1);
   }
   for (const store of stores) store.close();
+  for (const store of job.cleared) touch(store, job.from, job.to);
   return { result: null };
+}
+
+/**
+ * Has the system provide the memory of rows of zeros. Its pages would come one by one to the lane that adds to them first,
+ * and twice each: empty when they are read, real when they are written.
+ */
+function touch(descriptor: RowStoreDescriptor, from: number, to: number): void {
+  const store = openRowStore(descriptor);
+  store.values?.fill(0, from * store.width, to * store.width);
+  store.close();
 }
 
 export async function runLayer(model: LaneModel, job: ForwardJobs['layer']['job']): Promise<Handled> {

@@ -53,6 +53,8 @@ export interface ForwardJobs {
       readonly to: number;
       /** Streams over the same tokens. */
       readonly into: readonly RowStoreDescriptor[];
+      /** Rows that are zeros already, as whatever was just allocated: to be had by all lanes at once. */
+      readonly cleared: readonly RowStoreDescriptor[];
     };
     result: null;
   };

@@ -16,13 +16,13 @@ export interface LayerRouting {
 
 type ForwardLanes = Pick<Lanes<ForwardJobs>, 'call' | 'count'>;
 
-/** Embeds every token into the `hidden` of streams over the same tokens. */
+/** Embeds every token into the `hidden` of streams over the same tokens, and clears what the streams share. */
 export async function embedTokens(lanes: ForwardLanes, streams: readonly PassState[]): Promise<void> {
-  const [{ layout }] = streams as [PassState];
+  const [{ layout, accumulators }] = streams as [PassState];
   const { tokens, ids } = layout;
   const into = streams.map(({ hidden }) => hidden);
   await Promise.all(
-    spans(tokens, lanes.count).map(([from, to], lane) => lanes.call(lane, 'embed', { ids, from, to, into })),
+    spans(tokens, lanes.count).map(([from, to], lane) => lanes.call(lane, 'embed', { ids, from, to, into, cleared: accumulators })),
   );
 }
 

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { z } from 'zod';
+import * as z from 'zod';
 import { fileBytes } from '../data/byte-source.js';
 import { openParquet } from '../data/storage/parquet.js';
 import { InputError } from '../errors.js';

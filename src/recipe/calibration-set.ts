@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { InputError } from '../errors.js';
 import { checkPrefix } from './formatter.js';
 import { datasetReference, distinctNames, resolveClean, sourceName } from './mix.js';

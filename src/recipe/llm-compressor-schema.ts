@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { moduleEntry } from './module-entry.js';
 
 /** Modifiers that this quantizer stands in for. */

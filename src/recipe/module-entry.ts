@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { patternProblem } from '../checkpoint/python-regex.js';
 
 /** An entry of an ignore or target list: a name, or `re:` and a pattern as Python reads it. */

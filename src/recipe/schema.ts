@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { RUNTIMES } from '../checkpoint/runtime-limits.js';
 import { ENCODINGS } from '../text/tokenizer.js';
 import { OVERFLOW_RULES } from '../mix/windows.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { formatLocation, InputError, type Location } from '../errors.js';
 import { nearest } from './nearest.js';
 import type { KeyPath, YamlDocument } from './yaml-document.js';

@@ -22,15 +22,14 @@ export function tokenizerFromJson(text: string, config: JsonRecord, path: string
   if (unsupported.length > 0) {
     throw new InputError(`Cannot reproduce the tokenizer "${path}" exactly: it uses ${unsupported.join('; ')}`);
   }
-  const { inner, fastEncode } = plain
+  const { inner, encoder } = plain
     ? slow(parsed, config, path)
     : (quick(parsed, config, path) ?? slow(parsed, config, path));
-  const around = fastEncode === null ? null : specialsAround(inner);
   const specialTokens = new Map<string, number>();
   for (const [id, token] of inner.get_added_tokens_decoder()) specialTokens.set(token.content, id);
   const added = new Set(specialTokens.values());
   const { vocabularySize, baseVocabularySize } = vocabularySizes(inner, added);
-  const surface = surfaceLengths(inner, parsed, added, vocabularySize);
+  const surface = once(() => surfaceLengths(inner, parsed, added, vocabularySize));
   return {
     kind: 'tokenizer.json',
     sha256: createHash('sha256').update(text).digest('hex'),
@@ -38,10 +37,11 @@ export function tokenizerFromJson(text: string, config: JsonRecord, path: string
     baseVocabularySize,
     specialTokens,
     encode(input, { addSpecialTokens = false } = {}) {
+      const { library, fastEncode, around } = encoder();
       const fast = fastEncode?.(input) ?? null;
       if (fast !== null && !addSpecialTokens) return fast;
       if (fast !== null && around !== null) return surround(fast, around);
-      const found: readonly (number | undefined)[] = inner.encode(input, { add_special_tokens: addSpecialTokens }).ids;
+      const found: readonly (number | undefined)[] = library.encode(input, { add_special_tokens: addSpecialTokens }).ids;
       const ids = new Int32Array(found.length);
       for (let at = 0; at < found.length; at++) {
         const id = found[at];
@@ -57,17 +57,26 @@ export function tokenizerFromJson(text: string, config: JsonRecord, path: string
         : inner.decode(Array.from(ids), { skip_special_tokens: false, clean_up_tokenization_spaces: false });
     },
     normalize: (input) => (inner.normalizer === null ? input : inner.normalizer.normalize(input)),
-    surfaceBytes: (id) => surface[id] ?? 0,
+    surfaceBytes: (id) => surface()[id] ?? 0,
   };
 }
 
 interface Loaded {
+  /** For all but encoding. */
   readonly inner: HuggingFaceTokenizer;
+  /** Made at the first text: a mix of token ids has none. */
+  readonly encoder: () => Encoder;
+}
+
+interface Encoder {
+  readonly library: HuggingFaceTokenizer;
   readonly fastEncode: FastEncode | null;
+  readonly around: Specials | null;
 }
 
 function slow(parsed: JsonRecord, config: JsonRecord, path: string): Loaded {
-  return { inner: construct(parsed, config, path), fastEncode: null };
+  const inner = construct(parsed, config, path);
+  return { inner, encoder: () => ({ library: inner, fastEncode: null, around: null }) };
 }
 
 /**
@@ -80,12 +89,24 @@ function quick(parsed: JsonRecord, config: JsonRecord, path: string): Loaded | n
   if (!isRecord(model) || !Array.isArray(merges) || !merges.every(isMerge)) return null;
   const declared: Record<string, Json | undefined> = { ...model, merges: [] };
   const inner = construct({ ...parsed, model: declared }, config, path);
-  const fastMerges = speedUpMerges(inner, merges);
-  if (fastMerges === null) return null;
   declared['vocab'] = {};
-  const fastEncode = createFastEncode(inner, config);
-  if (fastEncode === null) fastMerges.remember();
-  return { inner, fastEncode };
+  const encoder = once(() => {
+    const fastMerges = speedUpMerges(inner, merges);
+    if (fastMerges === null) return slow(parsed, config, path).encoder();
+    const fastEncode = createFastEncode(inner, config);
+    if (fastEncode === null) fastMerges.remember();
+    return { library: inner, fastEncode, around: fastEncode === null ? null : specialsAround(inner) };
+  });
+  return { inner, encoder };
+}
+
+/** The made value alone is kept, not what it was made of. */
+function once<T>(make: () => T): () => T {
+  let state: { readonly make: () => T } | { readonly made: T } = { make };
+  return () => {
+    if ('make' in state) state = { made: state.make() };
+    return state.made;
+  };
 }
 
 function isMerge(value: unknown): value is DeclaredMerge {

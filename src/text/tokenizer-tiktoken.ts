@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { Tiktoken } from 'tiktoken';
-import { z } from 'zod';
+import * as z from 'zod';
 import { InputError } from '../errors.js';
 import { isRecord, specialTokenText, type JsonRecord } from './model-file.js';
 import type { EncodingName, Tokenizer } from './tokenizer.js';

@@ -1,6 +1,6 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { InputError } from '../../errors.js';
 import { isInterruption, messageOf } from '../row.js';
 import { refPath, snapshotPath, writeRef } from './cache.js';
