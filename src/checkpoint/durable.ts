@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs';
 import { open, rename, statfs, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeFolder } from '../make-folder.js';
@@ -35,11 +36,17 @@ function writeFailure(path: string, error: unknown): unknown {
   return new InputError(`write file '${path}': ${messageOf(error)}${advice}`, { cause: error });
 }
 
+/** Up to here handing a write to another thread takes longer than copying it to the system's cache here. */
+const SMALL_BYTES = 256 << 10;
+
 /** Writes all of `bytes` at `position`. */
 export async function writeFully(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < bytes.length;) {
-    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
-    done += bytesWritten;
+    const left = bytes.length - done;
+    done +=
+      left <= SMALL_BYTES
+        ? writeSync(handle.fd, bytes, done, left, position + done)
+        : (await handle.write(bytes, done, left, position + done)).bytesWritten;
   }
 }
 

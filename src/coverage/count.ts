@@ -3,7 +3,14 @@ import type { Sequence } from '../mix/sequence.js';
 import { describeCoverage } from './describe.js';
 import type { Coverage, CoverageModel } from './coverage.js';
 import type { Floors } from './floors.js';
-import { bitWords, createLayerCounts, foldSamples, GATE_UNIT, type GroupCounts, type LayerCounts } from './layer-counts.js';
+import {
+  bitWords,
+  createLayerCounts,
+  foldSamples,
+  GATE_UNIT,
+  type GroupCounts,
+  type LayerCounts,
+} from './layer-counts.js';
 import { groupMix } from './mix-groups.js';
 import type { RoutingBatch } from './routing.js';
 import { createSparseRouting } from './sparse-routing.js';

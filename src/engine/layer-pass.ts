@@ -22,7 +22,9 @@ export async function embedTokens(lanes: ForwardLanes, streams: readonly PassSta
   const { tokens, ids } = layout;
   const into = streams.map(({ hidden }) => hidden);
   await Promise.all(
-    spans(tokens, lanes.count).map(([from, to], lane) => lanes.call(lane, 'embed', { ids, from, to, into, cleared: accumulators })),
+    spans(tokens, lanes.count).map(([from, to], lane) =>
+      lanes.call(lane, 'embed', { ids, from, to, into, cleared: accumulators }),
+    ),
   );
 }
 

@@ -5,12 +5,23 @@ import type { Column } from './columns.js';
 /** Few enough rows that a reader of one column of one group stays small, enough to compress. */
 const ROW_GROUP_ROWS = 1_000;
 
+/**
+ * Of numbers per token nobody asks for the least and most. Ids packed by their differences are smaller than a dictionary of
+ * them under snappy, and are written in half the time; channels are a bit or two each as they are.
+ */
+const ENCODINGS = {
+  int32_list: { encoding: 'DELTA_BINARY_PACKED', codec: 'UNCOMPRESSED', statistics: false },
+  uint8_list: { codec: 'UNCOMPRESSED', statistics: false },
+  int32: {},
+  string: {},
+} as const;
+
 type SchemaElements = NonNullable<Parameters<typeof parquetWriteBuffer>[0]['schema']>;
 
-/** A table as Parquet: snappy, three-level lists, the names of channels in the file's metadata. */
+/** A table as Parquet: texts under snappy, three-level lists, the names of channels in the file's metadata. */
 export function toParquet(columns: readonly Column[]): Uint8Array {
   const buffer = parquetWriteBuffer({
-    columnData: columns.map((column) => ({ name: column.name, data: plain(column) })),
+    columnData: columns.map((column) => ({ name: column.name, data: plain(column), ...ENCODINGS[column.kind] })),
     schema: [{ name: 'root', num_children: columns.length }, ...columns.flatMap(schemaOf)],
     rowGroupSize: ROW_GROUP_ROWS,
     kvMetadata: [{ key: 'evenkeel.channels', value: JSON.stringify(CHANNELS) }],

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import type { Json } from '../data/sample.js';
 import { InputError } from '../errors.js';
+import { createFastDecode, decodeByLibrary } from './fast-decode.js';
 import { createFastEncode, type FastEncode } from './fast-encode.js';
 import { speedUpMerges } from './fast-merges.js';
 import type { DeclaredMerge } from './pair-table.js';
@@ -30,6 +31,7 @@ export function tokenizerFromJson(text: string, config: JsonRecord, path: string
   const added = new Set(specialTokens.values());
   const { vocabularySize, baseVocabularySize } = vocabularySizes(inner, added);
   const surface = once(() => surfaceLengths(inner, parsed, added, vocabularySize));
+  const fastDecode = once(() => (plain ? null : createFastDecode(inner)));
   return {
     kind: 'tokenizer.json',
     sha256: createHash('sha256').update(text).digest('hex'),
@@ -41,7 +43,9 @@ export function tokenizerFromJson(text: string, config: JsonRecord, path: string
       const fast = fastEncode?.(input) ?? null;
       if (fast !== null && !addSpecialTokens) return fast;
       if (fast !== null && around !== null) return surround(fast, around);
-      const found: readonly (number | undefined)[] = library.encode(input, { add_special_tokens: addSpecialTokens }).ids;
+      const found: readonly (number | undefined)[] = library.encode(input, {
+        add_special_tokens: addSpecialTokens,
+      }).ids;
       const ids = new Int32Array(found.length);
       for (let at = 0; at < found.length; at++) {
         const id = found[at];
@@ -52,9 +56,7 @@ export function tokenizerFromJson(text: string, config: JsonRecord, path: string
       return ids;
     },
     decode(ids) {
-      return ids.length === 0
-        ? ''
-        : inner.decode(Array.from(ids), { skip_special_tokens: false, clean_up_tokenization_spaces: false });
+      return fastDecode()?.(ids) ?? decodeByLibrary(inner, ids);
     },
     normalize: (input) => (inner.normalizer === null ? input : inner.normalizer.normalize(input)),
     surfaceBytes: (id) => surface()[id] ?? 0,
