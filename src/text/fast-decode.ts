@@ -3,6 +3,9 @@ import type { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers'
 /** Ids to text, special tokens as they are spelled. */
 export type FastDecode = (ids: Ids) => string;
 
+/** Tables are made for so many ids, of which the largest vocabularies have a quarter of a million: a file may name any id. */
+const MOST_TOKENS = 1 << 22;
+
 type Ids = Int32Array | readonly number[];
 
 /** What is used of the library's byte-level decoder. */
@@ -26,6 +29,7 @@ export function createFastDecode(inner: HuggingFaceTokenizer): FastDecode | null
   const { model, decoder }: { model: unknown; decoder: unknown } = inner;
   if (!isModel(model) || !isByteLevel(decoder)) return null;
   const { vocab } = model;
+  if (vocab.length > MOST_TOKENS) return null;
   const added = new Set([...inner.get_added_tokens_decoder().values()].map(({ content }) => content));
   const isAdded = Uint8Array.from(vocab, (token) => (token !== undefined && added.has(token) ? 1 : 0));
   const { bytes, ends } = spell(vocab, decoder.byte_decoder);

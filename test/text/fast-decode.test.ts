@@ -46,6 +46,15 @@ describe('createFastDecode()', () => {
     });
   });
 
+  it('leaves a vocabulary with an absurd id to the library', () => {
+    const parsed = z.looseObject({ model: z.looseObject({ vocab: z.record(z.string(), z.number()) }) });
+    const { model, ...rest } = parsed.parse(readOracle('tokenizers/byte_level', json));
+    const vocab = { ...model.vocab, far: 2 ** 31 };
+    expect(
+      createFastDecode(new HuggingFaceTokenizer({ ...around, ...rest, model: { ...model, vocab } }, {})),
+    ).toBeNull();
+  });
+
   it('leaves other decoders to the library', () => {
     expect(
       createFastDecode(new HuggingFaceTokenizer({ ...around, ...readOracle('tokenizers/byte_fallback', json) }, {})),
