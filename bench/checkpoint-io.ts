@@ -36,6 +36,7 @@ async function folder(name: string, config: object, tensors: readonly EncodedTen
   const writer = await createCheckpointWriter(directory, { entries: tensors, key: {} });
   for (const tensor of tensors) await writer.write(tensor.name, tensor.bytes);
   await writer.finish({ config: JSON.stringify(config) });
+  await writer.close();
   return directory;
 }
 

@@ -48,9 +48,9 @@ export interface CheckpointWriter {
   copy(source: TensorSource, name: string): Promise<void>;
   /** Makes everything written so far survive a crash. */
   commit(): Promise<void>;
-  /** Completes the checkpoint; throws when a tensor is missing. */
+  /** Completes the checkpoint, in a folder that stays locked; throws when a tensor is missing. */
   finish(parts: CheckpointParts): Promise<void>;
-  /** Lets go of the files without finishing; what is committed can be resumed. */
+  /** Lets go of files and folder, finished or not; what is committed can be resumed. */
   close(): Promise<void>;
 }
 
@@ -179,11 +179,21 @@ function tensorWriter(directory: string, { shards, places, journal, written, unl
     if (shard.missing.size === 0) await inTurn(() => complete(shard));
   };
 
-  const close = async (): Promise<void> => {
+  const closeFiles = async (): Promise<void> => {
     for (const shard of openShards.values()) await (await shard).handle.close();
     openShards.clear();
     await journal.close();
-    await unlock();
+  };
+
+  let isLocked = true;
+  const close = async (): Promise<void> => {
+    try {
+      await closeFiles();
+    } finally {
+      // Once: by then the folder may be another run's.
+      if (isLocked) await unlock();
+      isLocked = false;
+    }
   };
 
   return {
@@ -206,7 +216,7 @@ function tensorWriter(directory: string, { shards, places, journal, written, unl
           await inTurn(() => complete(shard));
         }
       }
-      await close();
+      await closeFiles();
       for (const name of Object.keys(files)) assertRelativeName(directory, name);
       if (sideFilesFrom !== undefined) await copySideFiles(sideFilesFrom, directory, new Set(Object.keys(files)));
       for (const [name, content] of Object.entries(files)) await writeFileDurably(join(directory, name), content);

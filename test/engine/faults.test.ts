@@ -130,12 +130,14 @@ describe('a run that is disturbed', { timeout: TIMEOUT }, () => {
   });
 
   it('meeting a second run on its folder, is left alone by it', async () => {
-    // Enough tokens for the first to be at work still when the second has started.
-    const job = { model: MODEL, output: output('shared'), tokens: 32_768 };
+    const job = { model: MODEL, output: output('shared') };
     await quantizeInProcess({ ...job, output: output('alone') });
     let second: ReturnType<typeof quantizeInProcess> | null = null;
-    const first = await quantizeInProcess(job, (line) => {
-      if (line === 'layer-started 0') second = quantizeInProcess({ ...job, existing: 'replace' });
+    const first = await quantizeInProcess(job, (line, kill) => {
+      if (line !== 'layer-started 0') return;
+      // Held until the second has answered, which starts when it gets round to it.
+      kill('SIGSTOP');
+      second = quantizeInProcess({ ...job, existing: 'replace' }).finally(() => kill('SIGCONT'));
     });
     expect((await second!).lines.at(-1)).toMatch(
       /^error InputError write to '.*': process \d+ on '.*' is writing there/,
