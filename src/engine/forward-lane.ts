@@ -54,11 +54,15 @@ export function embed({ checkpoint, plan, scratch }: LaneModel, job: ForwardJobs
   return { result: null };
 }
 
+/** Rows of more bytes come when they are needed: once in a run, that is nothing beside the work on them, and memory is. */
+const TOUCHED_BYTES = 64 * 2 ** 20;
+
 /**
  * Has the system provide the memory of rows of zeros. Its pages would come one by one to the lane that adds to them first,
  * and twice each: empty when they are read, real when they are written.
  */
 function touch(descriptor: RowStoreDescriptor, from: number, to: number): void {
+  if (descriptor.rows * descriptor.stride * Float32Array.BYTES_PER_ELEMENT > TOUCHED_BYTES) return;
   const store = openRowStore(descriptor);
   store.values?.fill(0, from * store.width, to * store.width);
   store.close();
