@@ -1,6 +1,7 @@
 import { InputError } from '../errors.js';
 import { AWQ_ORDER } from './autoawq.js';
-import { besides, dequantize, once, readWords } from './dequantize.js';
+import { once } from '../once.js';
+import { besides, dequantize, readWords } from './dequantize.js';
 import { byRows, readWhole, type Decoder, type LogicalTensor } from './logical.js';
 import type { RawTensors } from './raw.js';
 import type { TensorInfo } from './tensor-source.js';

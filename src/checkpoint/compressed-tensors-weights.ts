@@ -1,5 +1,6 @@
 import { InputError } from '../errors.js';
-import { besides, dequantize, once, readWords } from './dequantize.js';
+import { once } from '../once.js';
+import { besides, dequantize, readWords } from './dequantize.js';
 import { isJsonObject, type JsonObject } from './json-file.js';
 import { byRows, readWhole, type Decoder, type LogicalTensor } from './logical.js';
 import type { RawTensors } from './raw.js';

@@ -43,9 +43,3 @@ export function besides(raw: RawTensors, packed: TensorInfo, name: string): Tens
     throw new InputError(`read tensor '${packed.name}' of '${packed.shard}': '${name}' is missing`);
   return info;
 }
-
-/** Computes a value when it is first asked for. */
-export function once<T>(compute: () => T): () => T {
-  let result: { readonly value: T } | undefined;
-  return () => (result ??= { value: compute() }).value;
-}

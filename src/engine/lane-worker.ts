@@ -1,6 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import { openCheckpoint } from '../checkpoint/open.js';
 import { planModel } from '../model/registry.js';
+import { once } from '../once.js';
 import { collectGarbage } from '../runtime/collect.js';
 import { createScratch } from '../runtime/scratch.js';
 import { createSessionCache, type SessionCache } from '../runtime/sessions.js';
@@ -154,11 +155,6 @@ async function answer({ id, job }: { readonly id: number; readonly job: { readon
 
 function send(reply: LaneReply, transfer: Handled['transfer'] = []): void {
   port.postMessage(reply, [...transfer]);
-}
-
-function once<T>(make: () => T): () => T {
-  let made: { readonly value: T } | null = null;
-  return () => (made ??= { value: make() }).value;
 }
 
 // One job at a time: jobs share the lane's sessions and its memory budget.

@@ -11,7 +11,6 @@ import type { Finding } from '../checkpoint/verify/finding.js';
 import { createCoverageCounter } from '../coverage/count.js';
 import type { Coverage } from '../coverage/coverage.js';
 import { checkIds, evaluateModels, type EvaluateEvent } from '../engine/evaluate.js';
-import { layOut } from '../engine/pass-state.js';
 import { quantizeModel, type QuantizeEvent } from '../engine/quantize.js';
 import { memoryEstimate } from '../engine/memory.js';
 import { planSpill, storeNames } from '../engine/spill.js';
@@ -58,7 +57,7 @@ export async function* runQuantization(job: QuantizeJob): AsyncGenerator<Quantiz
   const checkpoint = openCheckpoint(model);
   const plan = planModel(checkpoint, job.assume);
   const targets = chooseTargets(plan, settings);
-  checkIds(new Int32Array(layOut(sequences).ids), plan);
+  for (const { inputIds } of sequences) checkIds(inputIds, plan);
   const counter = createCoverageCounter({ sequences, floor, ...(floors === undefined ? {} : { floors }) });
   let reports: readonly LayerReport[] = [];
   const key = runKey(checkpoint, sequences, settings);

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import type { Json } from '../data/sample.js';
 import { InputError } from '../errors.js';
+import { once } from '../once.js';
 import { createFastDecode, decodeByLibrary } from './fast-decode.js';
 import { createFastEncode, type FastEncode } from './fast-encode.js';
 import { speedUpMerges } from './fast-merges.js';
@@ -100,15 +101,6 @@ function quick(parsed: JsonRecord, config: JsonRecord, path: string): Loaded | n
     return { library: inner, fastEncode, around: fastEncode === null ? null : specialsAround(inner) };
   });
   return { inner, encoder };
-}
-
-/** The made value alone is kept, not what it was made of. */
-function once<T>(make: () => T): () => T {
-  let state: { readonly make: () => T } | { readonly made: T } = { make };
-  return () => {
-    if ('make' in state) state = { made: state.make() };
-    return state.made;
-  };
 }
 
 function isMerge(value: unknown): value is DeclaredMerge {
